@@ -1,0 +1,245 @@
+"""The configuration: every section and field, its meaning, its range and its default.
+
+A configuration is a TOML file. Unknown keys and wrong values are refused with the key's path,
+what was given and what is allowed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, docstrings are descriptions."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
+
+
+class ModelConfig(Section):
+    """The QLSTM. Its input and output sizes come from the data."""
+
+    hidden_size: Size = 4
+    """Hidden units d_h."""
+    ansatz: Literal["rot_ring", "ry_brickwork"] = "rot_ring"
+    """The circuit of every gate."""
+    depth: Annotated[int, Field(ge=1, le=10_000)] = 2
+    """Layers L of the ansatz."""
+    order: Literal["hx", "xh"] = "hx"
+    """v_t = [h; x] (hx, the paper's) or [x; h] (xh)."""
+    encoding: Literal["default", "arctan_ry_rz", "arctan_ry", "ry", "rx", "rz"] = "default"
+    """How a feature becomes angles; default is the ansatz's own."""
+    reupload: bool = False
+    """Repeat the encoding before every layer."""
+    sequence: bool = False
+    """Predict at every time step instead of after the last one."""
+    init_scale: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.01
+    """Standard deviation of the initial circuit weights, in radians."""
+
+
+class PartitionConfig(Section):
+    """How v_t is split over sub-VQCs (processors)."""
+
+    strategy: Literal[
+        "contiguous", "strided", "broadcast_input", "overlap", "random", "explicit"
+    ] = "contiguous"
+    """The rule; `explicit` takes inputs and outputs from this section."""
+    count: Size | None = None
+    """Partitions M, 1 by default; with explicit it follows from the lists."""
+    shared: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    """Neighbours that an `overlap` block shares on each side."""
+    seed: Seed = 0
+    """Seed of the `random` permutation."""
+    qubits: Size | list[Size] | None = None
+    """Qubits of every partition, or a list; default: as many as inputs or outputs need."""
+    inputs: list[list[Annotated[int, Field(ge=0)]]] | None = None
+    """Index lists into v_t, for `explicit`."""
+    outputs: list[Size] | None = None
+    """Outputs of every partition, for `explicit`; default: split evenly."""
+
+    @model_validator(mode="after")
+    def _explicit_has_lists(self) -> PartitionConfig:
+        explicit = self.strategy == "explicit"
+        if explicit and self.inputs is None:
+            raise ValueError("strategy 'explicit' needs partition.inputs, a list of index lists")
+        if not explicit and (self.inputs is not None or self.outputs is not None):
+            raise ValueError(
+                f"inputs and outputs are for strategy 'explicit', not for {self.strategy!r}"
+            )
+        if explicit and self.inputs is not None and self.count not in (None, len(self.inputs)):
+            raise ValueError(f"count is {self.count}, but inputs has {len(self.inputs)} lists")
+        return self
+
+
+class EngineConfig(Section):
+    """What evaluates the circuits."""
+
+    name: Literal["reference", "native", "aer"] = "native"
+    """The engine."""
+    gradient: Literal["auto", "adjoint", "parameter_shift"] = "auto"
+    """How gradients of the circuits are taken; auto is the engine's own method."""
+    threads: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Threads of a rank; 0: OMP_NUM_THREADS, else the rank's share of its processors."""
+    device: Literal["CPU", "GPU"] = "CPU"
+    """Aer's device."""
+    precision: Literal["double", "single"] = "double"
+    """Aer's amplitudes; the other engines are double."""
+    options: dict[str, bool | int | float | str] = {}
+    """Further options of AerSimulator, passed on as they are."""
+
+    @model_validator(mode="after")
+    def _fits_engine(self) -> EngineConfig:
+        if self.name != "aer":
+            for key in ("device", "precision", "options"):
+                if key in self.model_fields_set and getattr(self, key) not in (
+                    "CPU",
+                    "double",
+                    {},
+                ):
+                    raise ValueError(f"{key} is for engine 'aer', not for {self.name!r}")
+        return self
+
+
+class DataConfig(Section):
+    """The time series and its windows."""
+
+    task: str | None = None
+    """A named task; damped_pendulum when neither task nor file is given."""
+    options: dict[str, bool | int | float] = {}
+    """Options of the task, for example order for narma."""
+    file: str | None = None
+    """A CSV, NPZ or HDF5 file instead of a task."""
+    features: list[str] = []
+    """Columns of the file that are inputs."""
+    targets: list[str] = []
+    """Columns of the file to predict; default: the features."""
+    time: str | None = None
+    """Column of the file with the time, for the figures."""
+    window: Annotated[int, Field(ge=1, le=100_000)] = 4
+    """Time steps T of a window."""
+    horizon: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """Rows from a window's last row to its target."""
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.67
+    """Chronological split: the part of the windows that is trained on."""
+    scaler: Literal["minmax", "standard", "none"] = "minmax"
+    """Scaling of features and targets; minmax maps to [-1, 1]."""
+    fit_scaler_on: Literal["train", "all"] = "train"
+    """Rows that the scaling is fitted on; `all` reproduces the literature."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        if self.file is not None:
+            if self.task is not None:
+                raise ValueError("task and file are both given, allowed: one of them")
+            if not self.features:
+                raise ValueError("features is empty, allowed: names of the file's columns")
+        elif self.features or self.targets or self.time is not None:
+            raise ValueError("features, targets and time belong to a file, but file is not given")
+        return self
+
+    @property
+    def source(self) -> str:
+        """The task's or the file's name."""
+        return self.file or self.task or "damped_pendulum"
+
+
+class TrainingConfig(Section):
+    """Epochs, batches and the optimizer."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000_000)] = 100
+    """Passes over the training part."""
+    batch_size: Size = 10
+    """Samples B of an optimizer step; the last batch of an epoch may be smaller."""
+    shuffle: bool = False
+    """Draw the order of the samples anew for every epoch, from the seed."""
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """The optimizer, with torch.optim's formulas."""
+    learning_rate: Rate = 0.02
+    """The learning rate at the start."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """The learning rate over the epochs."""
+    min_learning_rate: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = 0.0
+    """Where the cosine schedule ends."""
+    momentum: Fraction = 0.0
+    """Momentum of sgd and rmsprop."""
+    alpha: Fraction = 0.99
+    """Smoothing of rmsprop's squared gradients."""
+    beta1: Fraction = 0.9
+    """Decay of adam's first moment."""
+    beta2: Fraction = 0.999
+    """Decay of adam's second moment."""
+    epsilon: Rate = 1e-8
+    """Added to the denominator of adam and rmsprop."""
+    clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Largest Euclidean norm of the gradient; 0: no clipping."""
+    seed: Seed = 0
+    """Seed of the initial weights and of shuffling."""
+
+    @model_validator(mode="after")
+    def _ends_below_start(self) -> TrainingConfig:
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"min_learning_rate is {self.min_learning_rate}, "
+                f"allowed: at most learning_rate ({self.learning_rate})"
+            )
+        return self
+
+
+class CheckpointConfig(Section):
+    """When checkpoints are written and how many are kept."""
+
+    every: Annotated[int, Field(ge=1, le=10_000_000)] = 1
+    """Epochs between checkpoints; the last epoch is always written."""
+    keep: Annotated[int, Field(ge=0, le=1_000_000)] = 3
+    """Newest checkpoints that are kept; 0: all."""
+
+
+class ParallelConfig(Section):
+    """How ranks work together."""
+
+    cell_update: Literal["root", "replicated"] = "root"
+    """Rank 0 of a row updates the LSTM cell and broadcasts, or every rank updates its own copy."""
+
+
+class OutputConfig(Section):
+    """Where results go."""
+
+    run_dir: Annotated[str, Field(min_length=1)] = "runs/run"
+    """The run directory. A run that is already there is moved aside, never overwritten."""
+    figures: bool = True
+    """Draw figures and the report after training."""
+    log_every: Annotated[int, Field(ge=1, le=10_000_000)] = 1
+    """Epochs between lines of a batch log."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    model: ModelConfig = ModelConfig()
+    """See ModelConfig."""
+    partition: PartitionConfig = PartitionConfig()
+    """See PartitionConfig."""
+    engine: EngineConfig = EngineConfig()
+    """See EngineConfig."""
+    data: DataConfig = DataConfig()
+    """See DataConfig."""
+    training: TrainingConfig = TrainingConfig()
+    """See TrainingConfig."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """See CheckpointConfig."""
+    parallel: ParallelConfig = ParallelConfig()
+    """See ParallelConfig."""
+    output: OutputConfig = OutputConfig()
+    """See OutputConfig."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionaries with every resolved value; absent values are left out."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,129 @@
+"""Configurations from and to TOML, overrides, and error messages that name the key."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from hpc_qlstm.config import Config
+from hpc_qlstm.errors import InputError
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | Config
+
+
+def load_config(source: Source, overrides: Sequence[str] = ()) -> Config:
+    """A validated configuration from a TOML file's path, a dictionary or a Config.
+
+    overrides: strings "section.key=value", the value in TOML syntax (bare words are strings).
+    Raises InputError that names the file or the key, what was given and what is allowed. Local.
+    """
+    if isinstance(source, Config):
+        values, where = source.to_dict(), "configuration"
+    elif isinstance(source, Mapping):
+        values, where = _copy(source), "configuration"
+    else:
+        values, where = read_toml(Path(source)), str(source)
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{where}: " + "; ".join(_describe_all(error.errors()))) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as dictionaries. Raises InputError for a file that cannot be read or parsed."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not valid TOML ({error})") from None
+
+
+def config_text(config: Config) -> str:
+    """The resolved configuration as TOML."""
+    text: str = tomli_w.dumps(config.to_dict())
+    return text
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _copy(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    return value
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Set one "section.key=value" in place."""
+    path, equals, text = override.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    if not equals or len(keys) < 2 or not all(keys):
+        raise InputError(f"--set {override!r}: allowed: section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    table = values
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {override!r}: {key!r} is a value, not a section")
+    table[keys[-1]] = value
+
+
+def _describe_all(details: Sequence[Any]) -> list[str]:
+    """One sentence for each wrong key; alternatives that were all refused are joined by `or`."""
+    sentences: list[str] = []
+    for detail in details:
+        sentence = _describe(detail)
+        head, allowed, tail = sentence.rpartition(" given, allowed: ")
+        if sentences and allowed and sentences[-1].startswith(head + allowed):
+            sentences[-1] += f" or {tail}"
+        else:
+            sentences.append(sentence)
+    return sentences
+
+
+def _describe(detail: Any) -> str:
+    """One sentence for one of pydantic's errors: path, what was given, what is allowed."""
+    path = ".".join(_steps(detail["loc"])) or "configuration"
+    kind, context = detail["type"], detail.get("ctx", {})
+    given = _shorten(repr(detail.get("input")))
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key, allowed: {_allowed_keys(detail['loc'])}"
+    if kind == "value_error":
+        return f"{path}: {context['error']}"
+    if kind == "literal_error":
+        return f"{path}: {given} given, allowed: {context['expected']}"
+    message = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{path}: {given} given, allowed: {message}"
+
+
+def _steps(location: Sequence[Any]) -> list[str]:
+    """The keys of a location, without pydantic's names for the members of a union."""
+    return [
+        str(step)
+        for step in location
+        if isinstance(step, int) or not any(c in str(step) for c in "[]()-")
+        if str(step) not in ("int", "float", "str", "bool", "constrained-int")
+    ]
+
+
+def _allowed_keys(location: Sequence[Any]) -> str:
+    model: Any = Config
+    for step in location[:-1]:
+        model = model.model_fields[step].annotation
+    return ", ".join(model.model_fields)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,155 @@
+"""One reader per file format: (path, wanted columns) to float64 columns (N,) by name.
+
+A reader raises InputError for what it can name; whatever else a damaged file provokes is
+`files.load`'s to translate. NPZ is never unpickled: data files are not trusted with code.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hpc_qlstm.data.series import Float
+from hpc_qlstm.errors import InputError
+
+Columns = dict[str, Float]
+
+
+def read_csv(path: Path, wanted: list[str]) -> Columns:
+    """Columns of a comma separated file with a header line; see `files.load`."""
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark before the first column name.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return _parse_csv(path, csv.reader(file), wanted)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error})") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a CSV file ({error})") from error
+
+
+def _parse_csv(path: Path, lines: Any, wanted: list[str]) -> Columns:
+    header = [name.strip() for name in next(lines, [])]
+    if not any(header):
+        raise InputError(f"{path}: line 1 is blank; it must hold the column names")
+    for name in wanted:
+        if name not in header:
+            raise _missing(path, name, header)
+        if header.count(name) > 1:
+            raise InputError(f"{path}: column {name!r} occurs more than once in the header")
+    position = {name: header.index(name) for name in wanted}
+    values: dict[str, list[float]] = {name: [] for name in wanted}
+    blank = 0
+    for cells in lines:
+        line = lines.line_num
+        if not cells:
+            blank = blank or line
+            continue
+        if blank:
+            # Blank lines may close a file; between rows they may stand for missing values.
+            raise InputError(f"{path}: line {blank} is blank, with more rows after it")
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: line {line} has {len(cells)} cells, the header has {len(header)}"
+            )
+        for name, column in position.items():
+            values[name].append(_number(path, line, name, cells[column]))
+    return {name: np.array(column, dtype=np.float64) for name, column in values.items()}
+
+
+def _number(path: Path, line: int, name: str, cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = None
+    # float() takes 1_000 for a thousand, as Python source does; in data it is a slip. And a number
+    # too large for a double is malformed rather than infinite.
+    overflow = value is not None and math.isinf(value) and "inf" not in cell.lower()
+    if value is None or "_" in cell or overflow:
+        what = "an empty cell" if not cell.strip() else f"{_shortened(cell)} is not a number"
+        raise InputError(f"{path}: line {line}, column {name!r}: {what}")
+    return value
+
+
+def read_npz(path: Path, wanted: list[str]) -> Columns:
+    """Arrays of a NumPy archive; see `files.load`."""
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: is not an NPZ archive (np.savez writes one), or cut short")
+    # Opened here, as np.load leaves a file of its own open when the archive turns out damaged.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+
+        def member(name: str) -> Any:
+            array = archive[name]
+            if not isinstance(array, np.ndarray):  # what is not .npy comes back as bytes
+                raise InputError(f"{path}: {name!r} in the archive is not an array")
+            return array
+
+        return _columns(path, wanted, archive.files, member)
+
+
+def read_hdf5(path: Path, wanted: list[str]) -> Columns:
+    """Datasets of an HDF5 file; see `files.load`."""
+    with h5py.File(path, "r") as file:
+        there: list[str] = []
+        file.visititems(
+            lambda name, item: there.append(name) if isinstance(item, h5py.Dataset) else None
+        )
+        # visititems follows neither soft nor external links; a link named outright is read.
+        for name in {*wanted, *(name.rpartition(":")[0] for name in wanted)} - {*there, ""}:
+            if isinstance(file.get(name), h5py.Dataset):
+                there.append(name)
+        return _columns(path, wanted, there, lambda name: file[name])
+
+
+def _columns(
+    path: Path, wanted: list[str], there: Iterable[str], get: Callable[[str], Any]
+) -> Columns:
+    """The wanted columns, each a 1-D array by its name or column k of a 2-D one as "name:k"."""
+    there = list(there)
+    columns: Columns = {}
+    for name in wanted:
+        base, _, index = name.rpartition(":")
+        if name in there:
+            columns[name] = _as_column(path, name, get(name), None)
+        elif base in there and index.isascii() and index.isdigit():
+            columns[name] = _as_column(path, name, get(base), int(index))
+        else:
+            raise _missing(path, name, there)
+    return columns
+
+
+def _as_column(path: Path, name: str, array: Any, index: int | None) -> Float:
+    # Shape and type are checked before the data of an HDF5 dataset is read.
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{path}: {name!r} holds {array.dtype}; allowed are real numbers")
+    if array.shape is None or len(array.shape) != (1 if index is None else 2):
+        needed = "1-D (name column k of a 2-D array as 'name:k')" if index is None else "2-D"
+        raise InputError(f"{path}: {name!r} has shape {array.shape}; it must be {needed}")
+    if index is not None and index >= array.shape[1]:
+        raise InputError(f"{path}: {name!r}: the array has the columns 0 to {array.shape[1] - 1}")
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, refused later
+        return np.array(array[:] if index is None else array[:, index], dtype=np.float64)
+
+
+def _missing(path: Path, name: str, there: list[str]) -> InputError:
+    shown = ", ".join(_shortened(other) for other in there[:20]) or "none"
+    more = f" and {len(there) - 20} more" if len(there) > 20 else ""
+    return InputError(f"{path}: no column {name!r}; there are: {shown}{more}")
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
+READERS: dict[str, Callable[[Path, list[str]], Columns]] = {
+    ".csv": read_csv,
+    ".npz": read_npz,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+}

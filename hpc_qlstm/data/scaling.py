@@ -1,0 +1,135 @@
+"""Scaling of columns to the range that angles like, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpc_qlstm.data.series import Float, refuse_constant
+from hpc_qlstm.errors import InputError
+
+KINDS = ("minmax", "standard", "none")
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """scaled = (x - offset) * factor, column by column; one form for every kind.
+
+    offset (d,) in the units of the column, factor (d,) in one over these units, finite and
+    not zero. Build one with `Scaler.fit`; a checkpoint stores the two arrays (`to_dict`).
+    Raises InputError for arrays of other shapes or values.
+    """
+
+    kind: str
+    offset: Float
+    factor: Float
+
+    def __post_init__(self) -> None:
+        _check_kind(self.kind)
+        if self.offset.ndim != 1 or self.offset.shape != self.factor.shape:
+            raise InputError(
+                f"scaler: offset has shape {self.offset.shape} and factor {self.factor.shape}; "
+                "both must be (d,)"
+            )
+        if not (np.isfinite(self.offset).all() and np.isfinite(self.factor).all()):
+            raise InputError("scaler: offset and factor must be finite")
+        if not self.factor.all():
+            raise InputError("scaler: factor must not be zero")
+
+    @classmethod
+    def fit(
+        cls,
+        values: Float,
+        names: Sequence[str],
+        kind: str = "minmax",
+        output_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> Scaler:
+        """The scaler of values (N, d) with the given column names.
+
+        `minmax` maps each column's minimum and maximum to the ends of `output_range`; `standard`
+        gives mean 0 and (population) standard deviation 1; `none` changes nothing.
+        Raises InputError for an unknown kind, a range that is not low < high, and a column that is
+        constant or spans more than float64 can hold, by its name.
+        """
+        _check_kind(kind)
+        columns = values.shape[1]
+        if kind == "none":
+            return cls(kind, np.zeros(columns), np.ones(columns))
+        refuse_constant(values, names, "cannot scale: in the rows to fit on, column")
+        with np.errstate(all="ignore"):
+            if kind == "minmax":
+                low, high = _check_range(output_range)
+                minimum, span = values.min(axis=0), np.ptp(values, axis=0)
+                factor = (high - low) / span
+                offset = minimum - low * (span / (high - low))
+            else:
+                offset, factor = values.mean(axis=0), 1.0 / values.std(axis=0)
+        usable = np.isfinite(offset) & np.isfinite(factor) & (factor > 0)
+        if not usable.all():
+            column = int(np.flatnonzero(~usable)[0])
+            raise InputError(
+                f"cannot scale: column {names[column]!r} runs from {values[:, column].min():g} to "
+                f"{values[:, column].max():g}, which double precision cannot scale"
+            )
+        return cls(kind, offset, factor)
+
+    @property
+    def columns(self) -> int:
+        """The number of columns d."""
+        return int(self.offset.shape[0])
+
+    def transform(self, values: Float) -> Float:
+        """Values (..., d) in their own units to scaled values, same shape. Raises InputError."""
+        self._check_columns(values)
+        return np.asarray((values - self.offset) * self.factor, dtype=np.float64)
+
+    def inverse(self, scaled: Float) -> Float:
+        """Scaled values (..., d) back to their own units, same shape. Raises InputError."""
+        self._check_columns(scaled)
+        return np.asarray(scaled / self.factor + self.offset, dtype=np.float64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint stores: kind (str), offset (d,) and factor (d,)."""
+        return {"kind": self.kind, "offset": self.offset.copy(), "factor": self.factor.copy()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Scaler:
+        """The scaler that `to_dict` described. Raises InputError for anything else."""
+        try:
+            offset, factor = (
+                np.array(stored[key], dtype=np.float64) for key in ("offset", "factor")
+            )
+            return cls(str(stored["kind"]), offset, factor)
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"scaler: kind, offset (d,) and factor (d,) are needed ({error!r})"
+            ) from error
+
+    def _check_columns(self, values: Float) -> None:
+        if values.ndim == 0 or values.shape[-1] != self.columns:
+            raise InputError(
+                f"scaler: values of shape {values.shape} were given to a scaler of "
+                f"{self.columns} columns; the last axis must be {self.columns}"
+            )
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InputError(f"unknown scaler {kind!r}; known are {', '.join(KINDS)}")
+
+
+def _check_range(output_range: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in output_range)
+    except (TypeError, ValueError):
+        low, high = np.nan, np.nan
+    if not (np.isfinite(high - low) and low < high):
+        raise InputError(
+            f"scaler range: {output_range!r} was given, allowed are two finite numbers, low < high"
+        )
+    return low, high

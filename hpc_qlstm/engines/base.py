@@ -1,0 +1,103 @@
+"""The contract of an engine: evaluate one circuit for a batch of samples.
+
+The four gates of an LSTM cell share circuit and features and differ only in their weights, so the
+primitive operations take a group of G weight sets. Gradients of the weights come as one row per
+sample: whoever needs a sum adds the rows in an order of its own choice, which is what makes
+training results independent of how samples are spread over ranks.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.errors import InputError, UnsupportedError
+
+Gradient = Literal["adjoint", "parameter_shift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do: exact or sampled values, its own gradient, precision, size."""
+
+    exact: bool
+    gradient: Gradient
+    precision: tuple[str, ...]
+    max_qubits: int
+
+
+class Engine(abc.ABC):
+    """Base of all engines. Engines are local: they know no communicator."""
+
+    name: ClassVar[str]
+    capabilities: Capabilities
+
+    @abc.abstractmethod
+    def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
+        """Outputs (G, B, n_out) for features (B, D_m) and weights (G, *circuit.weight_shape)."""
+
+    def vjp_group(
+        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+    ) -> tuple[Float, Float, Float]:
+        """Outputs and the gradients of sum(cotangent * outputs), one row per sample.
+
+        features (B, D_m), weights (G, *weight_shape), cotangent (G, B, n_out) give outputs
+        (G, B, n_out), weight gradients (G, B, weight_count) and feature gradients (G, B, D_m).
+        This default applies the parameter-shift rule to `expectations_group`.
+        """
+        from hpc_qlstm.engines.parameter_shift import vjp_group
+
+        return vjp_group(self, circuit, features, weights, cotangent)
+
+    def expectations(self, circuit: Circuit, features: Float, weights: Float) -> Float:
+        """Expectation values <Z_k> of the first n_out qubits.
+
+        features (B, D_m), weights circuit.weight_shape; returns (B, n_out).
+        Raises InputError for wrong shapes, UnsupportedError for a circuit beyond the engine.
+        """
+        features, weights = self._checked(circuit, features, weights)
+        outputs: Float = self.expectations_group(circuit, features, weights[None])[0]
+        return outputs
+
+    def vjp(
+        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+    ) -> tuple[Float, Float, Float]:
+        """Outputs (B, n_out) and the gradients of sum(cotangent * outputs).
+
+        features (B, D_m), weights circuit.weight_shape, cotangent (B, n_out); returns the
+        outputs, the weight gradient (weight_shape, summed over samples) and the feature
+        gradient (B, D_m). Raises InputError for wrong shapes.
+        """
+        features, weights = self._checked(circuit, features, weights)
+        cotangent = np.ascontiguousarray(cotangent, dtype=np.float64)
+        if cotangent.shape != (features.shape[0], circuit.outputs):
+            raise InputError(
+                f"cotangent has shape {cotangent.shape}, "
+                f"allowed: {(features.shape[0], circuit.outputs)}"
+            )
+        y, rows, to_features = self.vjp_group(circuit, features, weights[None], cotangent[None])
+        return y[0], rows[0].sum(axis=0).reshape(circuit.weight_shape), to_features[0]
+
+    def check(self, circuit: Circuit) -> None:
+        """Raise UnsupportedError when the circuit is beyond this engine."""
+        if circuit.qubits > self.capabilities.max_qubits:
+            raise UnsupportedError(
+                f"engine {self.name}: a circuit of {circuit.qubits} qubits is too large, "
+                f"allowed: at most {self.capabilities.max_qubits}"
+            )
+
+    def _checked(self, circuit: Circuit, features: Float, weights: Float) -> tuple[Float, Float]:
+        self.check(circuit)
+        features = np.ascontiguousarray(features, dtype=np.float64)
+        weights = np.ascontiguousarray(weights, dtype=np.float64)
+        if features.ndim != 2 or features.shape[1] != circuit.features:
+            raise InputError(
+                f"features have shape {features.shape}, allowed: (samples, {circuit.features})"
+            )
+        if weights.shape != circuit.weight_shape:
+            raise InputError(f"weights have shape {weights.shape}, allowed: {circuit.weight_shape}")
+        return features, weights

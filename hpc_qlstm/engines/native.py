@@ -1,0 +1,187 @@
+"""The native engine: this package's C++ kernels, exact statevectors and the adjoint method.
+
+Samples lie side by side in vector registers; a circuit is compiled once to a short program
+(`kernels/program.hpp`). Gradients: Jones and Gacon, arXiv 2009.02823. Results of a sample have
+the same bits whatever the batch around it and the number of threads; another instruction set may
+change the last digits.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Float, Gate, Weight
+from hpc_qlstm.engines.base import Capabilities, Engine
+from hpc_qlstm.errors import ExtensionMissingError, InputError
+
+try:
+    from hpc_qlstm import _native
+except ImportError as error:
+    raise ExtensionMissingError(
+        "the compiled extension hpc_qlstm._native is not installed; "
+        "run 'pip install .' in the project's folder"
+    ) from error
+
+ISA_VARIABLE = "HPC_QLSTM_ISA"
+_LARGEST = 28
+_CACHED_PROGRAMS = 256
+
+
+class NativeEngine(Engine):
+    """Batched statevector simulation in C++, float64, adjoint gradient.
+
+    threads: most threads of one call, default OMP_NUM_THREADS, else the processors that this
+    process may use; isa: one of `available_isas()`, default the environment's HPC_QLSTM_ISA,
+    else the fastest. Safe to use from several Python threads at once.
+    Raises InputError for a number of threads below 1 or an instruction set that is not there.
+    """
+
+    name: ClassVar[str] = "native"
+
+    def __init__(self, threads: int | None = None, isa: str | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise InputError(f"engine native: threads is {threads}, allowed: 1 or more")
+        self.threads = _default_threads() if threads is None else int(threads)
+        self._kernel = _kernel(isa)
+        self.isa = self._kernel.name
+        self.capabilities = Capabilities(
+            exact=True,
+            gradient="adjoint",
+            precision=("double",),
+            max_qubits=_max_qubits(self.threads, self._kernel.lanes),
+        )
+        # By identity: hashing a circuit's gates costs more than evaluating it. The entry holds
+        # the circuit, so its id stays taken.
+        self._programs: dict[int, tuple[Circuit, _native.Program]] = {}
+
+    def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
+        """See Engine."""
+        program = self._program(circuit)
+        outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
+        try:
+            _native.expectations(program, self._kernel, self.threads, features, weights, outputs)
+        except (TypeError, ValueError) as error:
+            raise _input_error(error, features, weights) from None
+        return outputs
+
+    def vjp_group(
+        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+    ) -> tuple[Float, Float, Float]:
+        """See Engine; one reverse sweep whatever the number of angles."""
+        program = self._program(circuit)
+        rows = (weights.shape[0], features.shape[0])
+        outputs = np.empty((*rows, circuit.outputs))
+        to_weights = np.empty((*rows, circuit.weight_count))
+        to_features = np.empty((*rows, circuit.features))
+        try:
+            _native.vjp(
+                program,
+                self._kernel,
+                self.threads,
+                features,
+                weights,
+                cotangent,
+                outputs,
+                to_weights,
+                to_features,
+            )
+        except (TypeError, ValueError) as error:
+            raise _input_error(error, features, weights, cotangent) from None
+        return outputs, to_weights, to_features
+
+    def _program(self, circuit: Circuit) -> _native.Program:
+        entry = self._programs.get(id(circuit))
+        if entry is not None:
+            return entry[1]
+        self.check(circuit)
+        if len(self._programs) >= _CACHED_PROGRAMS:
+            self._programs.clear()
+        program = compile_program(circuit)
+        self._programs[id(circuit)] = (circuit, program)
+        return program
+
+
+def available_isas() -> list[str]:
+    """Instruction sets of this build that this processor has, the fastest last."""
+    return _native.available_isas()
+
+
+def isa() -> str:
+    """The instruction set that an engine of this process takes by default.
+
+    Raises InputError when HPC_QLSTM_ISA names one that is not there.
+    """
+    return _kernel(None).name
+
+
+def compile_program(circuit: Circuit) -> _native.Program:
+    """The circuit as the kernels' program."""
+    gates = [_gate_tuple(gate) for gate in circuit.gates]
+    return _native.Program(
+        circuit.qubits, circuit.features, circuit.weight_count, circuit.outputs, gates
+    )
+
+
+def _gate_tuple(gate: Gate) -> tuple[str, int, int, str, int, str, float]:
+    """Name, target, control or -1, source of the angle, its index, transform, constant or scale."""
+    target = gate.qubits[-1]
+    control = gate.qubits[0] if len(gate.qubits) == 2 else -1
+    match gate.angle:
+        case Constant(value):
+            return gate.name, target, control, "constant", 0, "identity", float(value)
+        case Weight(index):
+            return gate.name, target, control, "weight", index, "identity", 0.0
+        case Feature(index, transform, scale):
+            return gate.name, target, control, "feature", index, transform, float(scale)
+        case None:
+            return gate.name, target, control, "none", 0, "identity", 0.0
+
+
+def _kernel(isa: str | None) -> _native.Kernel:
+    wanted = isa or os.environ.get(ISA_VARIABLE)
+    allowed = _native.available_isas()
+    kernel = _native.kernel(wanted or allowed[-1])
+    if kernel is None:
+        where = "engine native: isa" if isa else f"environment variable {ISA_VARIABLE}"
+        raise InputError(f"{where} is {wanted!r}, allowed on this processor: {', '.join(allowed)}")
+    return kernel
+
+
+def _default_threads() -> int:
+    """OMP_NUM_THREADS as OpenMP reads it (its first level; ignored if no positive number)."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if first.isdecimal() and int(first) > 0:
+        return int(first)
+    return len(os.sched_getaffinity(0))
+
+
+def _max_qubits(threads: int, lanes: int) -> int:
+    """Largest q for which psi and bra, 2 * lanes * 16 bytes * 2^q a thread, fit in free memory."""
+    fitting = _available_bytes() // (2 * lanes * 16 * threads)
+    return max(1, min(_LARGEST, fitting.bit_length() - 1))
+
+
+def _available_bytes() -> int:
+    """Memory that can be had without swapping: free pages and, on Linux, reclaimable caches."""
+    try:
+        with open("/proc/meminfo") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _input_error(error: Exception, *arrays: Float) -> InputError:
+    """The error of the extension, or, where that only names its signature, what was given."""
+    if isinstance(error, ValueError):
+        return InputError(f"engine native: {error}")
+    given = ", ".join(f"{np.asarray(a).dtype}{np.shape(a)}" for a in arrays)
+    return InputError(
+        f"engine native: arrays {given}, allowed: real features (samples, features), "
+        "weights (sets, ...), cotangent (sets, samples, outputs)"
+    )

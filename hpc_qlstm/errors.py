@@ -1,0 +1,38 @@
+"""The exceptions that this package raises and the exit codes that they become."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_BAD_INPUT = 2
+
+
+class HpcQlstmError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    exit_code = EXIT_FAILURE
+
+
+class InputError(HpcQlstmError, ValueError):
+    """The user's input cannot be used: a file, a configuration, an argument, a number of ranks.
+
+    The message is complete on its own: what was given, where, and what is allowed.
+    """
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class UnsupportedError(InputError):
+    """An engine was asked for something that it states it cannot do."""
+
+
+class ExtensionMissingError(HpcQlstmError, ImportError):
+    """The compiled extension is not installed."""
+
+
+class TrainingError(HpcQlstmError):
+    """Training cannot go on although its input was valid: the loss is not finite, say."""
+
+
+class RemoteError(HpcQlstmError):
+    """Another rank failed; that rank reports the cause."""

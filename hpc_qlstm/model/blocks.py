@@ -1,0 +1,42 @@
+"""Sums over samples that do not depend on how samples are spread over ranks.
+
+A batch of B samples is cut into fixed blocks that depend on B alone. A rank sums its blocks in
+sample order; the blocks are then added in block order, wherever they were computed. Floating
+point addition is not associative, so this fixed order is what makes runs on any number of ranks
+agree to the last bit.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+
+MAX_BLOCKS = 16
+"""Most blocks of a batch, and so the most replicas that can share one. A constant of the numerics:
+another value gives other last bits."""
+
+Bounds = tuple[int, ...]
+"""Boundaries of consecutive blocks; K + 1 values for K blocks."""
+
+
+def block_bounds(samples: int) -> Bounds:
+    """Boundaries 0 = b_0 < b_1 < ... < b_K = samples of the K <= MAX_BLOCKS blocks of a batch."""
+    count = min(MAX_BLOCKS, samples)
+    return tuple(samples * k // count for k in range(count + 1)) if count else (0,)
+
+
+def share(bounds: Bounds, part: int, parts: int) -> Bounds:
+    """The consecutive blocks of `bounds` that part number `part` of `parts` owns; may be none."""
+    blocks = len(bounds) - 1
+    return bounds[blocks * part // parts : blocks * (part + 1) // parts + 1]
+
+
+def block_sums(rows: Float, bounds: Bounds) -> Float:
+    """Sums (K, ...) of rows (n, ...) over blocks; bounds are relative to bounds[0]."""
+    sums = np.empty((len(bounds) - 1, *rows.shape[1:]))
+    for k, (begin, end) in enumerate(itertools.pairwise(bounds)):
+        np.add.reduce(rows[begin - bounds[0] : end - bounds[0]], axis=0, out=sums[k, ...])
+    return sums

@@ -1,0 +1,250 @@
+"""The distributed QLSTM: an LSTM whose gates are partitioned variational quantum circuits.
+
+Chen, Chen, Liu and Leung, "Toward Large-Scale Distributed Quantum Long Short-Term Memory with
+Modular Quantum Computers" (arXiv 2503.14088), equations 2 to 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_qlstm.circuits import ansatz as build_ansatz
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.engines import Engine, create_engine
+from hpc_qlstm.engines.base import Gradient
+from hpc_qlstm.errors import InputError, UnsupportedError
+from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
+from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.exchange import Exchange, LocalExchange
+from hpc_qlstm.model.gates import LocalGates
+from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
+from hpc_qlstm.model.recurrence import Trace, forward, reverse
+from hpc_qlstm.model.weights import WeightLayout
+from hpc_qlstm.partition import Order, Partition
+
+
+@dataclass(frozen=True)
+class BlockGradients:
+    """One rank's part of a batch: sums over blocks of samples, before they are added up.
+
+    loss (K,): squared errors; partitions (K, n): gradients of the local partitions' section of
+    the flat vector; readout (K, d_y * d_h + d_y). loss and readout are zero on a rank that does
+    not update the cell. to_x (B, T, d_x): the gradient of the inputs, not summed.
+    """
+
+    loss: Float
+    partitions: Float
+    readout: Float
+    to_x: Float
+
+
+class QLSTM:
+    """A QLSTM cell with linear readout; all methods are local unless they take an Exchange.
+
+    input_size d_x, hidden_size d_h, output_size d_y. ansatz, depth, encoding, reupload: see
+    `hpc_qlstm.ansatz`. order: v_t = [h; x] (`hx`, the paper's) or [x; h] (`xh`).
+    partition: a Partition of v_t, default one partition of all (the centric QLSTM).
+    engine: an engine or its name. gradient: `adjoint` or `parameter_shift`, default the engine's
+    own. sequence: predict at every step instead of after the last.
+    Raises InputError when sizes do not fit, UnsupportedError when the engine cannot serve.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        ansatz: str = "rot_ring",
+        depth: int = 2,
+        order: Order = "hx",
+        partition: Partition | None = None,
+        engine: str | Engine = "native",
+        gradient: Gradient | None = None,
+        *,
+        encoding: str | None = None,
+        reupload: bool = False,
+        sequence: bool = False,
+    ) -> None:
+        sizes = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "output_size": output_size,
+        }
+        for name, value in sizes.items():
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} is {value!r}, allowed: an integer of 1 or more")
+        if order not in ("hx", "xh"):
+            raise InputError(f"order is {order!r}, allowed: 'hx' or 'xh'")
+        size = input_size + hidden_size
+        self.partition = partition or Partition.contiguous(size, hidden_size, 1)
+        self.partition.check(size, hidden_size)
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
+        self.order, self.sequence = order, sequence
+        self.circuits = tuple(
+            build_ansatz(
+                ansatz,
+                qubits=qubits,
+                features=len(inputs),
+                outputs=outputs,
+                depth=depth,
+                encoding=encoding,
+                reupload=reupload,
+            )
+            for inputs, outputs, qubits in zip(
+                self.partition.inputs, self.partition.outputs, self.partition.qubits, strict=True
+            )
+        )
+        self.engine = create_engine(engine) if isinstance(engine, str) else engine
+        self.gradient = _gradient_for(self.engine, gradient)
+        for circuit in self.circuits:
+            self.engine.check(circuit)
+        self.layout = WeightLayout(self.circuits, hidden_size, output_size)
+        self._inputs = [np.array(part) for part in self.partition.inputs]
+        start = 0 if order == "hx" else input_size
+        self._hidden_slice = slice(start, start + hidden_size)
+
+    def init(self, seed: int = 0, scale: float = 0.01) -> dict[str, Float]:
+        """Initial weights by name: circuits normal(0, scale), readout as torch.nn.Linear."""
+        return self.layout.views(self.layout.initial(seed, scale))
+
+    def predict(self, weights: Mapping[str, Float], x: Float) -> Float:
+        """Predictions (B, d_y), or (B, T, d_y) with `sequence`, for x (B, T, d_x)."""
+        exchange = LocalExchange(self.partition.count)
+        prediction = self.predict_local(self.layout.flatten(weights), self._checked(x), exchange)
+        assert prediction is not None
+        return prediction
+
+    def loss_and_gradient(
+        self, weights: Mapping[str, Float], x: Float, y: Float
+    ) -> tuple[float, dict[str, Float]]:
+        """Mean squared error and its gradient by every weight, under the weights' names.
+
+        x (B, T, d_x), y (B, d_y) or (B, T, d_y) with `sequence`.
+        """
+        loss, gradient, _ = self._loss_and_gradients(weights, x, y)
+        return loss, gradient
+
+    def input_gradient(self, weights: Mapping[str, Float], x: Float, y: Float) -> Float:
+        """Gradient (B, T, d_x) of the mean squared error by the inputs x."""
+        return self._loss_and_gradients(weights, x, y)[2]
+
+    def _loss_and_gradients(
+        self, weights: Mapping[str, Float], x: Float, y: Float
+    ) -> tuple[float, dict[str, Float], Float]:
+        x, y = self._checked(x), np.ascontiguousarray(y, dtype=np.float64)
+        if y.shape != self.prediction_shape(x):
+            raise InputError(f"y has shape {y.shape}, allowed: {self.prediction_shape(x)}")
+        exchange = LocalExchange(self.partition.count)
+        bounds = block_bounds(x.shape[0])
+        parts = self.gradient_blocks(
+            self.layout.flatten(weights), x, y, bounds, x.shape[0], exchange
+        )
+        flat = np.concatenate(
+            [np.add.reduce(parts.partitions, axis=0), np.add.reduce(parts.readout, axis=0)]
+        )
+        loss = float(np.add.reduce(parts.loss)) / y.size
+        return loss, self.layout.views(flat), parts.to_x
+
+    def predict_local(self, flat: Float, x: Float, exchange: Exchange) -> Float | None:
+        """Predictions on ranks that update the cell, None on others. Collective on the row."""
+        if not x.shape[0]:
+            return np.empty(self.prediction_shape(x))
+        trace = self._forward(flat, x, self.local_gates(exchange.partitions), exchange)
+        return self._read(flat, trace) if exchange.updates_cell else None
+
+    def gradient_blocks(
+        self,
+        flat: Float,
+        x: Float,
+        y: Float,
+        bounds: Bounds,
+        total: int,
+        exchange: Exchange,
+        gates: LocalGates | None = None,
+    ) -> BlockGradients:
+        """Loss and gradients of the samples x (B, T, d_x), y, summed over the blocks `bounds`.
+
+        total: samples of the whole batch, of which these may be a part: the loss is the mean over
+        all of them. flat: all weights. Collective on the row.
+        """
+        gates = gates or self.local_gates(exchange.partitions)
+        blocks = len(bounds) - 1
+        loss = np.zeros(blocks)
+        readout_rows = np.zeros((blocks, self.output_size * (self.hidden_size + 1)))
+        trace = self._forward(flat, x, gates, exchange)
+        to_hidden = np.zeros_like(trace.hidden)
+        if exchange.updates_cell:
+            prediction = self._read(flat, trace)
+            loss = block_sums(squared_errors(prediction, y), bounds)
+            per_sample = prediction[0].size
+            to_prediction = (2.0 / (total * per_sample)) * (prediction - y)
+            weight, _ = self.layout.readout_views(flat)
+            source = trace.hidden.swapaxes(0, 1) if self.sequence else trace.hidden[-1]
+            by_hidden, rows = readout_backward(np.ascontiguousarray(source), weight, to_prediction)
+            if self.sequence:
+                to_hidden[...] = by_hidden.swapaxes(0, 1)
+                rows = np.add.reduce(rows, axis=1)
+            else:
+                to_hidden[-1] = by_hidden
+            readout_rows = block_sums(rows, bounds)
+        weight_rows, to_x = reverse(
+            trace, to_hidden, self._inputs, self._hidden_slice, self.input_size, gates, exchange
+        )
+        sums = [block_sums(rows[g], bounds) for rows in weight_rows for g in range(len(GATES))]
+        return BlockGradients(
+            loss,
+            np.concatenate(sums, axis=1),
+            readout_rows,
+            np.ascontiguousarray(to_x.swapaxes(0, 1)),
+        )
+
+    def local_gates(self, partitions: range) -> LocalGates:
+        """The VQCs of these partitions, ready for sweeps."""
+        offsets = self.partition.output_offsets
+        return LocalGates(
+            self.engine,
+            self.gradient,
+            self.circuits[partitions.start : partitions.stop],
+            self._inputs[partitions.start : partitions.stop],
+            [slice(offsets[m], offsets[m + 1]) for m in partitions],
+        )
+
+    def _forward(self, flat: Float, x: Float, gates: LocalGates, exchange: Exchange) -> Trace:
+        gates.begin([self.layout.stacked(flat, m) for m in exchange.partitions])
+        return forward(x, self.hidden_size, self._hidden_slice, gates, exchange)
+
+    def _read(self, flat: Float, trace: Trace) -> Float:
+        weight, bias = self.layout.readout_views(flat)
+        if self.sequence:
+            return readout_forward(np.ascontiguousarray(trace.hidden.swapaxes(0, 1)), weight, bias)
+        return readout_forward(trace.hidden[-1], weight, bias)
+
+    def prediction_shape(self, x: Float) -> tuple[int, ...]:
+        """The predictions' shape for x (B, T, d_x): (B, d_y), or (B, T, d_y) with `sequence`."""
+        steps = (x.shape[1],) if self.sequence else ()
+        return (x.shape[0], *steps, self.output_size)
+
+    def _checked(self, x: Float) -> Float:
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
+            raise InputError(
+                f"X has shape {x.shape}, allowed: (samples, steps, {self.input_size}), none zero"
+            )
+        return x
+
+
+def _gradient_for(engine: Engine, gradient: Gradient | None) -> Gradient:
+    """The gradient method to use; refuses one that is unknown or that the engine has not."""
+    own = engine.capabilities.gradient
+    if gradient is None:
+        return own
+    if gradient not in ("adjoint", "parameter_shift"):
+        raise InputError(f"gradient is {gradient!r}, allowed: 'adjoint' or 'parameter_shift'")
+    if gradient == "adjoint" and own != "adjoint":
+        raise UnsupportedError(
+            f"engine {engine.name}: gradient 'adjoint' is not available, allowed: 'parameter_shift'"
+        )
+    return gradient

@@ -1,0 +1,94 @@
+"""The recurrence over time steps and its exact back-propagation (BPTT).
+
+Written once for one process and for a row of ranks: values that other ranks hold come through an
+Exchange. A rank that does not update the cell follows the same steps with received values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.model.cell import CellCache, cell_backward, cell_forward
+from hpc_qlstm.model.exchange import Exchange
+from hpc_qlstm.model.gates import LocalGates
+
+
+@dataclass
+class Trace:
+    """What the reverse sweep needs of a forward sweep: h_t (T, B, d_h) and the cell's caches."""
+
+    hidden: Float
+    caches: list[CellCache]
+
+
+def forward(
+    x: Float, hidden_size: int, hidden_slice: slice, gates: LocalGates, exchange: Exchange
+) -> Trace:
+    """Run T steps over x (B, T, d_x); collective on the row.
+
+    hidden_slice: where h_{t-1} stands in v_t. h_0 = c_0 = 0.
+    """
+    batch, steps, input_size = x.shape
+    v = np.zeros((batch, input_size + hidden_size))
+    input_slice = slice(hidden_size, None) if hidden_slice.start == 0 else slice(input_size)
+    cell = np.zeros((batch, hidden_size))
+    hidden = np.empty((steps, batch, hidden_size))
+    caches = []
+    for t in range(steps):
+        v[:, input_slice] = x[:, t]
+        z = exchange.gather_outputs(gates.forward(v))
+        if z is not None:
+            hidden[t], cell, cache = cell_forward(z, cell)
+            caches.append(cache)
+        exchange.share_hidden(hidden[t])
+        v[:, hidden_slice] = hidden[t]
+    return Trace(hidden, caches)
+
+
+def reverse(
+    trace: Trace,
+    to_hidden: Float,
+    inputs: list[np.ndarray],
+    hidden_slice: slice,
+    input_size: int,
+    gates: LocalGates,
+    exchange: Exchange,
+) -> tuple[list[Float], Float]:
+    """Back-propagate through the steps of `trace`; collective on the row.
+
+    to_hidden (T, B, d_h): the loss's direct derivatives by every h_t (zero where there is none);
+    inputs: the index arrays of all partitions. Returns, for each local partition, one row of
+    weight gradients per sample (4, B, weight_count), summed over time, and the gradient of x
+    (T, B, d_x), which is meaningful on ranks that update the cell.
+    """
+    steps, batch, hidden_size = trace.hidden.shape
+    size = input_size + hidden_size
+    input_slice = slice(hidden_size, None) if hidden_slice.start == 0 else slice(input_size)
+    to_x = np.zeros((steps, batch, input_size))
+    to_previous = np.zeros((batch, hidden_size))
+    to_cell = np.zeros((batch, hidden_size))
+    cotangents = np.empty((4, batch, hidden_size))
+    totals: list[Float] = []
+    gates.begin_reverse()
+    for t in reversed(range(steps)):
+        if exchange.updates_cell:
+            to_z, to_cell = cell_backward(trace.caches[t], to_hidden[t] + to_previous, to_cell)
+            cotangents[...] = to_z
+        exchange.share_cotangents(cotangents)
+        rows, local = gates.reverse(t, cotangents)
+        if totals:
+            for total, row in zip(totals, rows, strict=True):
+                total += row
+        else:
+            totals = rows
+        gradients = exchange.gather_input_gradients(local)
+        if gradients is not None:
+            to_v = np.zeros((batch, size))
+            for index, gradient in zip(inputs, gradients, strict=True):
+                to_v[:, index] += gradient
+            to_x[t] = to_v[:, input_slice]
+            to_previous = to_v[:, hidden_slice]
+    return totals, to_x

@@ -1,0 +1,107 @@
+"""All trainable weights in one flat vector, and their names.
+
+The vector holds, for each partition m in order, the stacked weights (4, *weight_shape) of its four
+gates, then the readout's weight and bias. Optimizers and messages use the vector; users see the
+dictionary "forget.0", ..., "output.1", "readout.weight", "readout.bias" of views into it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.model.cell import GATES
+
+
+@dataclass(frozen=True)
+class WeightLayout:
+    """Offsets of every weight in the flat vector, for the circuits of M partitions."""
+
+    circuits: tuple[Circuit, ...]
+    hidden_size: int
+    output_size: int
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Begin of each partition's section, then begin of the readout, then the end."""
+        sizes = [len(GATES) * c.weight_count for c in self.circuits]
+        ends = np.cumsum([0, *sizes, self.output_size * (self.hidden_size + 1)])
+        return tuple(int(n) for n in ends)
+
+    @property
+    def size(self) -> int:
+        """Length of the flat vector: the number of trainable weights."""
+        return self.offsets[-1]
+
+    def section(self, partitions: range) -> slice:
+        """The part of the vector that consecutive partitions own."""
+        return slice(self.offsets[partitions.start], self.offsets[partitions.stop])
+
+    @property
+    def readout(self) -> slice:
+        """The part of the vector that the readout owns."""
+        return slice(self.offsets[-2], self.offsets[-1])
+
+    def stacked(self, flat: Float, m: int) -> Float:
+        """View (4, *weight_shape) of partition m's weights."""
+        section = flat[self.offsets[m] : self.offsets[m + 1]]
+        return section.reshape(len(GATES), *self.circuits[m].weight_shape)
+
+    def readout_views(self, flat: Float) -> tuple[Float, Float]:
+        """Views of the readout's weight (d_y, d_h) and bias (d_y,)."""
+        section = flat[self.readout]
+        split = self.output_size * self.hidden_size
+        return section[:split].reshape(self.output_size, self.hidden_size), section[split:]
+
+    def views(self, flat: Float) -> dict[str, Float]:
+        """The named weights as views into the flat vector."""
+        named = {
+            f"{gate}.{m}": self.stacked(flat, m)[g]
+            for g, gate in enumerate(GATES)
+            for m in range(len(self.circuits))
+        }
+        named["readout.weight"], named["readout.bias"] = self.readout_views(flat)
+        return named
+
+    def flatten(self, named: Mapping[str, Float]) -> Float:
+        """A new flat vector from named weights; InputError names the first that does not fit."""
+        flat = np.empty(self.size)
+        views = self.views(flat)
+        unknown = [name for name in named if name not in views]
+        if unknown:
+            raise InputError(f"weights: {unknown[0]!r} is not one of this model's")
+        for name, view in views.items():
+            if name not in named:
+                raise InputError(f"weights: {name!r} is missing")
+            given = np.asarray(named[name])
+            if given.shape != view.shape or given.dtype.kind not in "fiu":
+                raise InputError(
+                    f"weights: {name!r} is {given.dtype} {given.shape}, "
+                    f"allowed: float64 {view.shape}"
+                )
+            view[...] = given
+        return flat
+
+    def initial(self, seed: int, scale: float = 0.01) -> Float:
+        """Initial weights: circuits normal(0, scale), the readout as torch.nn.Linear.
+
+        Random streams are keyed by (seed, gate, partition), so that they depend neither on the
+        number of ranks nor on the other partitions.
+        """
+        flat = np.empty(self.size)
+        for m in range(len(self.circuits)):
+            for g in range(len(GATES)):
+                rng = np.random.default_rng([seed, g, m])
+                view = self.stacked(flat, m)[g]
+                view[...] = rng.normal(0.0, scale, view.shape)
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        rng = np.random.default_rng([seed, len(GATES)])
+        for view in self.readout_views(flat):
+            view[...] = rng.uniform(-bound, bound, view.shape)
+        return flat

@@ -1,0 +1,23 @@
+"""Ranks: communicators, the process grid, and the collectives of a training step."""
+
+from hpc_qlstm.parallel.agree import ending_all, on_root, together
+from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator
+from hpc_qlstm.parallel.exchange import RowExchange
+from hpc_qlstm.parallel.grid import ProcessGrid, process_grid
+from hpc_qlstm.parallel.launch import launched_rank, launched_size, open_communicator
+from hpc_qlstm.parallel.resources import threads_per_rank
+
+__all__ = [
+    "Communicator",
+    "ProcessGrid",
+    "RowExchange",
+    "SerialCommunicator",
+    "ending_all",
+    "launched_rank",
+    "launched_size",
+    "on_root",
+    "open_communicator",
+    "process_grid",
+    "threads_per_rank",
+    "together",
+]

@@ -1,0 +1,74 @@
+"""Errors that all ranks share: nobody waits in a collective for a rank that has given up."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from hpc_qlstm.errors import EXIT_FAILURE, HpcQlstmError, InputError
+from hpc_qlstm.parallel.communicator import Communicator
+
+T = TypeVar("T")
+
+
+def together(comm: Communicator, function: Callable[[], T]) -> T:
+    """Call a local function on every rank; raise on every rank if it raised on any. Collective.
+
+    The function must not communicate. The error of the lowest failing rank is raised everywhere,
+    so that rank 0 can report it.
+    """
+    result, error = None, None
+    try:
+        result = function()
+    except HpcQlstmError as failure:
+        error = failure
+    except Exception as failure:
+        error = HpcQlstmError(f"{type(failure).__name__}: {failure}")
+        error.__cause__ = failure
+    errors = comm.allgather_object(error)
+    _raise_first(errors)
+    return result  # type: ignore[return-value]
+
+
+def on_root(comm: Communicator, function: Callable[[], T]) -> T:
+    """Call a local function on rank 0 and give its result, or its error, to all. Collective."""
+
+    def root_only() -> T | None:
+        return function() if comm.rank == 0 else None
+
+    result: T = comm.bcast_object(together(comm, root_only))
+    return result
+
+
+def _raise_first(errors: list[HpcQlstmError | None]) -> None:
+    for rank, error in enumerate(errors):
+        if error is not None:
+            error.shared = True  # type: ignore[attr-defined]
+            if rank and not isinstance(error, InputError):
+                error.args = (f"rank {rank}: {error}",)
+            raise error
+
+
+@contextlib.contextmanager
+def ending_all(comm: Communicator) -> Iterator[None]:
+    """End all ranks when an exception leaves this block on one of them alone.
+
+    Errors that every rank raises (`together`, `on_root`) pass through: the ranks leave in step.
+    Any other, KeyboardInterrupt included, is printed by the rank that has it before it aborts
+    the job; alone on its communicator, a rank just lets it pass.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if comm.size == 1 or getattr(error, "shared", False):
+            raise
+        if isinstance(error, HpcQlstmError):
+            print(f"error: rank {comm.rank}: {error}", file=sys.stderr, flush=True)
+        else:
+            text = "".join(traceback.format_exception(error))
+            print(f"error: rank {comm.rank} failed:\n{text}", file=sys.stderr, flush=True)
+        comm.abort(getattr(error, "exit_code", EXIT_FAILURE))
+        raise

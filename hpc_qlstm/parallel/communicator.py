@@ -1,0 +1,85 @@
+"""The small interface that the package needs of a communicator, and its serial implementation.
+
+Arrays move by `allgather` and `bcast`, which are timed; Python objects move by the `_object`
+methods, which are for set-up and bookkeeping. Every method is collective unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Communicator(Protocol):
+    """Ranks 0 .. size-1 that act together. `durations` logs the seconds of each array call."""
+
+    @property
+    def rank(self) -> int:
+        """This process's rank."""
+
+    @property
+    def size(self) -> int:
+        """The number of ranks."""
+
+    @property
+    def durations(self) -> list[float]:
+        """Seconds spent in each `allgather` and `bcast` since the list was last cleared."""
+
+    def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
+        """Every rank's `send` (...) into `receive` (size, ...), both contiguous."""
+
+    def bcast(self, buffer: NDArray[Any]) -> None:
+        """Rank 0's `buffer` to all, in place, contiguous."""
+
+    def bcast_object(self, value: Any) -> Any:
+        """Rank 0's object on every rank."""
+
+    def allgather_object(self, value: Any) -> list[Any]:
+        """Every rank's object, in rank order, on every rank."""
+
+    def split(self, color: int) -> Communicator:
+        """The communicator of the ranks that gave the same color, in rank order."""
+
+    def node_ranks(self) -> list[int]:
+        """Ranks on this node, from shared memory rather than from a launcher's variables."""
+
+    def abort(self, code: int) -> None:
+        """End all ranks at once. Not collective: one rank suffices."""
+
+
+class SerialCommunicator:
+    """One rank. Needs no MPI."""
+
+    rank = 0
+    size = 1
+
+    def __init__(self) -> None:
+        self.durations: list[float] = []
+
+    def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
+        """See Communicator."""
+        np.copyto(receive[0], send)
+
+    def bcast(self, buffer: NDArray[Any]) -> None:
+        """See Communicator."""
+
+    def bcast_object(self, value: Any) -> Any:
+        """See Communicator."""
+        return value
+
+    def allgather_object(self, value: Any) -> list[Any]:
+        """See Communicator."""
+        return [value]
+
+    def split(self, color: int) -> SerialCommunicator:
+        """See Communicator."""
+        return SerialCommunicator()
+
+    def node_ranks(self) -> list[int]:
+        """See Communicator."""
+        return [0]
+
+    def abort(self, code: int) -> None:
+        """Nothing to do: the caller's exception ends the only rank."""

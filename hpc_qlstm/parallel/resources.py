@@ -1,0 +1,30 @@
+"""What a rank may use of its node: its share of the processors."""
+
+from __future__ import annotations
+
+import os
+
+from hpc_qlstm.parallel.communicator import Communicator
+
+
+def threads_per_rank(comm: Communicator) -> int:
+    """Threads for this rank's engine: OMP_NUM_THREADS, else its share of its processors.
+
+    Ranks that a launcher bound to different processors use all of theirs; ranks that share a set
+    of processors divide it. Collective.
+    """
+    mask = processors()
+    masks = comm.allgather_object(mask)
+    neighbours = comm.node_ranks()
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    sharing: int = sum(masks[rank] == mask for rank in neighbours)
+    return max(1, len(mask) // sharing)
+
+
+def processors() -> tuple[int, ...]:
+    """The processors this process may run on; all of them where the system cannot tell. Local."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))

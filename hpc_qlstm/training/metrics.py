@@ -1,0 +1,69 @@
+"""What is measured of training: quality, and where an epoch's time goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.parallel import Communicator, ProcessGrid
+
+Record = dict[str, Any]
+"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, seconds."""
+
+
+def mean_squared_error(prediction: Float, target: Float) -> float:
+    """Mean of the squared differences over all values."""
+    difference = prediction - target
+    return float(np.mean(difference * difference))
+
+
+def r_squared(prediction: Float, target: Float) -> float:
+    """R2 = 1 - residual / total sum of squares; nan for a constant target."""
+    residual = float(np.sum((target - prediction) ** 2))
+    total = float(np.sum((target - target.mean(axis=0)) ** 2))
+    return 1.0 - residual / total if total > 0 else float("nan")
+
+
+def time_shares(
+    total: float, compute: float, comm: Communicator, row: Communicator, grid: ProcessGrid
+) -> dict[str, float]:
+    """Rank 0's seconds of an epoch: total, compute, communication, waiting. Collective.
+
+    In a blocking collective all ranks leave together, so the rank that spent least time in it came
+    last: its duration is the communication, what others spent beyond it is waiting for that rank.
+    Clears the communicators' logs.
+    """
+    logs = comm.allgather_object((list(comm.durations), [] if row is comm else list(row.durations)))
+    comm.durations.clear()
+    row.durations.clear()
+    first_row = logs[: grid.row_size]
+    communication, spent = 0.0, 0.0
+    for members in ([w for w, _ in logs], [r for _, r in first_row]):
+        calls = min(len(log) for log in members)
+        table = np.array([log[:calls] for log in members]).reshape(len(members), calls)
+        communication += float(table.min(axis=0).sum()) if calls else 0.0
+        spent += float(sum(members[0]))
+    return {
+        "total": total,
+        "compute": compute,
+        "communication": communication,
+        "waiting": spent - communication,
+    }
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Replace a metrics.jsonl by these records, atomically."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
+    temporary.replace(path)
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Add one line to a metrics.jsonl."""
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")

@@ -1,0 +1,129 @@
+"""Optimizers on the flat weight vector, with the formulas and defaults' meaning of torch.optim.
+
+Each keeps named state arrays of the vector's length, which checkpoints store.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.config import TrainingConfig
+from hpc_qlstm.errors import InputError
+
+
+class Optimizer(abc.ABC):
+    """Base: a step count and named state arrays (n,)."""
+
+    def __init__(self, size: int, *names: str) -> None:
+        self.steps = 0
+        self.state = {name: np.zeros(size) for name in names}
+
+    def step(self, weights: Float, gradient: Float, learning_rate: float) -> None:
+        """Update the weights (n,) in place with a gradient (n,)."""
+        self.steps += 1
+        self._update(weights, gradient, learning_rate)
+
+    def restore(self, steps: int, state: Mapping[str, Float]) -> None:
+        """Take over a stored state; InputError names the first array that does not fit."""
+        for name, array in self.state.items():
+            if name not in state:
+                raise InputError(f"optimizer state: {name!r} is missing")
+            if state[name].shape != array.shape:
+                raise InputError(
+                    f"optimizer state: {name!r} has shape {state[name].shape}, "
+                    f"allowed: {array.shape}"
+                )
+            array[...] = state[name]
+        self.steps = steps
+
+    @abc.abstractmethod
+    def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None: ...
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent; with momentum, b <- momentum b + g and w <- w - lr b."""
+
+    def __init__(self, size: int, momentum: float = 0.0) -> None:
+        super().__init__(size, *(["momentum"] if momentum else []))
+        self._momentum = momentum
+
+    def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
+        if self._momentum:
+            buffer = self.state["momentum"]
+            buffer *= self._momentum
+            buffer += gradient
+            gradient = buffer
+        weights -= learning_rate * gradient
+
+
+class RMSProp(Optimizer):
+    """s <- alpha s + (1 - alpha) g^2; w <- w - lr g / (sqrt(s) + eps), with optional momentum."""
+
+    def __init__(
+        self, size: int, alpha: float = 0.99, epsilon: float = 1e-8, momentum: float = 0.0
+    ) -> None:
+        super().__init__(size, "square", *(["momentum"] if momentum else []))
+        self._alpha, self._epsilon, self._momentum = alpha, epsilon, momentum
+
+    def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
+        square = self.state["square"]
+        square *= self._alpha
+        square += (1.0 - self._alpha) * gradient * gradient
+        change = gradient / (np.sqrt(square) + self._epsilon)
+        if self._momentum:
+            buffer = self.state["momentum"]
+            buffer *= self._momentum
+            buffer += change
+            change = buffer
+        weights -= learning_rate * change
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, arXiv 1412.6980) with bias correction."""
+
+    def __init__(
+        self, size: int, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
+        super().__init__(size, "first", "second")
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+
+    def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
+        first, second = self.state["first"], self.state["second"]
+        first += (1.0 - self._beta1) * (gradient - first)
+        second *= self._beta2
+        second += (1.0 - self._beta2) * gradient * gradient
+        step_size = learning_rate / (1.0 - self._beta1**self.steps)
+        root = math.sqrt(1.0 - self._beta2**self.steps)
+        weights -= step_size * first / (np.sqrt(second) / root + self._epsilon)
+
+
+def create_optimizer(config: TrainingConfig, size: int) -> Optimizer:
+    """The configured optimizer for `size` weights."""
+    if config.optimizer == "sgd":
+        return SGD(size, config.momentum)
+    if config.optimizer == "rmsprop":
+        return RMSProp(size, config.alpha, config.epsilon, config.momentum)
+    return Adam(size, config.beta1, config.beta2, config.epsilon)
+
+
+def clip(gradient: Float, largest_norm: float) -> None:
+    """Scale the gradient in place so that its Euclidean norm is at most `largest_norm`.
+
+    As torch.nn.utils.clip_grad_norm_; 0 leaves it alone.
+    """
+    if largest_norm:
+        norm = math.sqrt(float(np.add.reduce(gradient * gradient)))
+        gradient *= min(1.0, largest_norm / (norm + 1e-6))
+
+
+def learning_rate(config: TrainingConfig, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 0: constant, or half a cosine over all epochs."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    low, high = config.min_learning_rate, config.learning_rate
+    return low + 0.5 * (high - low) * (1.0 + math.cos(math.pi * epoch / config.epochs))

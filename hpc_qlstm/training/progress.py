@@ -1,0 +1,69 @@
+"""What a person sees while training: a progress bar on a terminal, plain lines in a batch log."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hpc_qlstm.training.metrics import Record
+
+
+class ProgressReport:
+    """Use as a context manager around the epochs, on rank 0; silent on other ranks.
+
+    epochs: the last epoch; done: epochs done before; log_every: epochs between lines of a log.
+    """
+
+    def __init__(
+        self, epochs: int, done: int, log_every: int, *, console: Console | None, quiet: bool
+    ) -> None:
+        self._epochs, self._done, self._log_every = epochs, done, log_every
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> ProgressReport:
+        if not self._quiet and self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[status]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("", total=self._epochs, completed=self._done, status="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """One line, above the progress bar if there is one."""
+        if not self._quiet:
+            self._console.print(text, markup=False)
+
+    def epoch(self, record: Record) -> None:
+        """Report a finished epoch."""
+        if self._bar:
+            status: dict[str, Any] = {
+                "status": f"train {record['train_loss']:.3e}  test {record['test_loss']:.3e}  "
+                f"R2 {record['test_r2']:.4f}"
+            }
+            self._bar.update(self._task, completed=record["epoch"], **status)
+        elif record["epoch"] % self._log_every == 0 or record["epoch"] == self._epochs:
+            self.say(
+                f"epoch {record['epoch']:>5}/{self._epochs}  train {record['train_loss']:.6e}  "
+                f"test {record['test_loss']:.6e}  R2 {record['test_r2']:.5f}  "
+                f"lr {record['learning_rate']:.3g}  {record['seconds']['total']:.3f} s"
+            )

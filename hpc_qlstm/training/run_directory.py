@@ -1,0 +1,90 @@
+"""The run directory: its files, and how a new run gets one without harming an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc_qlstm.config import Config
+from hpc_qlstm.config_io import config_text, load_config
+from hpc_qlstm.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside a run directory."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.toml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of figures."""
+        return self.path / "figures"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.path / "report.html"
+
+
+def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:
+    """Make the run directory and save the resolved configuration in it. For rank 0.
+
+    A run that is already there is renamed, with the first free number behind a `~`; the second
+    value says so. Raises InputError where the path cannot be used.
+    """
+    run = RunDirectory(Path(config.output.run_dir))
+    notes = []
+    try:
+        if run.path.is_dir() and any(run.path.iterdir()):
+            if not run.config.exists():
+                raise InputError(
+                    f"output.run_dir: {run.path} holds other files, allowed: a new or empty folder"
+                )
+            notes.append(f"the run in {run.path} was moved to {_move_aside(run.path)}")
+        for folder in (run.checkpoints, run.figures):
+            folder.mkdir(parents=True, exist_ok=True)
+        run.config.write_text(config_text(config))
+        run.metrics.write_text("")
+    except OSError as error:
+        raise InputError(
+            f"output.run_dir: {run.path} cannot be used ({error.strerror}: {error.filename})"
+        ) from None
+    return run, notes
+
+
+def open_run_directory(
+    path: str | Path, overrides: Sequence[str] = ()
+) -> tuple[RunDirectory, Config]:
+    """An existing run directory and its configuration. Local; raises InputError."""
+    run = RunDirectory(Path(path))
+    if not run.path.is_dir():
+        raise InputError(f"{run.path}: is not a folder, allowed: a run directory")
+    if not run.config.is_file():
+        raise InputError(f"{run.path}: has no config.toml, allowed: a run directory")
+    config = load_config(run.config, [*overrides])
+    output = config.output.model_copy(update={"run_dir": str(run.path)})
+    return run, config.model_copy(update={"output": output})
+
+
+def _move_aside(path: Path) -> Path:
+    number = 1
+    while (target := path.with_name(f"{path.name}~{number}")).exists():
+        number += 1
+    return path.rename(target)

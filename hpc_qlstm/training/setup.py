@@ -1,0 +1,136 @@
+"""From a configuration to the parts of a run: data, model, process grid. Collective.
+
+Everything a user can get wrong is checked here, before the first time step: each rank checks what
+it can by itself and all ranks leave together when one of them refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc_qlstm.config import Config, PartitionConfig
+from hpc_qlstm.data import Dataset, Series, generate, load, make_dataset
+from hpc_qlstm.engines import Engine, create_engine
+from hpc_qlstm.model import QLSTM
+from hpc_qlstm.parallel import (
+    Communicator,
+    ProcessGrid,
+    on_root,
+    process_grid,
+    threads_per_rank,
+    together,
+)
+from hpc_qlstm.partition import Order, Partition, warnings_for
+from hpc_qlstm.training.step import DistributedModel, partition_costs
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run's parts: the same configuration and data on every rank."""
+
+    config: Config
+    data: Dataset
+    model: DistributedModel
+    warnings: list[str]
+
+
+def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> Setup:
+    """Load the data, build the model and place it on the ranks. Collective.
+
+    data: windows to use instead of the configured source. Raises InputError on every rank.
+    """
+    if data is None:
+        data = on_root(comm, lambda: build_dataset(config))
+    threads = config.engine.threads or threads_per_rank(comm)
+    shape = data.train_x.shape[2], data.train_y.shape[-1]
+
+    def build() -> tuple[QLSTM, ProcessGrid]:
+        model = build_model(config, *shape, threads=threads)
+        return model, process_grid(comm.size, comm.rank, partition_costs(model))
+
+    model, grid = together(comm, build)
+    warnings = warnings_for(
+        model.partition, model.input_size, model.hidden_size, model.order, config.data.window
+    )
+    replicated = config.parallel.cell_update == "replicated"
+    distributed = DistributedModel(model, comm, grid, replicated=replicated)
+    return Setup(config, data, distributed, warnings)
+
+
+def build_series(config: Config) -> Series:
+    """The configured series from its task or file. Local."""
+    data = config.data
+    if data.file is None:
+        return generate(data.source, **data.options)
+    return load(Path(data.file), data.features, data.targets or data.features, data.time)
+
+
+def build_dataset(config: Config) -> Dataset:
+    """The configured windows, scaled and split. Local."""
+    data = config.data
+    return make_dataset(
+        build_series(config),
+        window=data.window,
+        horizon=data.horizon,
+        train_fraction=data.train_fraction,
+        scaler=data.scaler,
+        fit_scaler_on=data.fit_scaler_on,
+        sequence=config.model.sequence,
+    )
+
+
+def build_engine(config: Config, threads: int) -> Engine:
+    """The configured engine. Local."""
+    engine = config.engine
+    if engine.name == "aer":
+        return create_engine(
+            "aer",
+            device=engine.device,
+            precision=engine.precision,
+            threads=threads,
+            options=dict(engine.options),
+        )
+    return create_engine(engine.name, **({"threads": threads} if engine.name == "native" else {}))
+
+
+def build_partition(
+    config: PartitionConfig, size: int, hidden_size: int, order: Order
+) -> Partition:
+    """The configured partition of v_t, which has `size` entries. Local; raises InputError."""
+    count = config.count or 1
+    if config.strategy == "explicit":
+        assert config.inputs is not None
+        even = Partition.contiguous(size, hidden_size, len(config.inputs)).outputs
+        return Partition(config.inputs, config.outputs or even, None).with_qubits(config.qubits)
+    if config.strategy == "broadcast_input":
+        partition = Partition.broadcast_input(size, hidden_size, count, order)
+    elif config.strategy == "overlap":
+        partition = Partition.overlap(size, hidden_size, count, config.shared)
+    elif config.strategy == "random":
+        partition = Partition.random(size, hidden_size, count, config.seed)
+    elif config.strategy == "strided":
+        partition = Partition.strided(size, hidden_size, count)
+    else:
+        partition = Partition.contiguous(size, hidden_size, count)
+    return partition.with_qubits(config.qubits)
+
+
+def build_model(config: Config, input_size: int, output_size: int, threads: int = 1) -> QLSTM:
+    """The configured QLSTM for data of these sizes. Local; raises InputError."""
+    settings = config.model
+    size = input_size + settings.hidden_size
+    return QLSTM(
+        input_size,
+        settings.hidden_size,
+        output_size,
+        settings.ansatz,
+        settings.depth,
+        settings.order,
+        build_partition(config.partition, size, settings.hidden_size, settings.order),
+        build_engine(config, threads),
+        None if config.engine.gradient == "auto" else config.engine.gradient,
+        encoding=None if settings.encoding == "default" else settings.encoding,
+        reupload=settings.reupload,
+        sequence=settings.sequence,
+    )

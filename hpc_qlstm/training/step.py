@@ -1,0 +1,137 @@
+"""One batch on a grid of ranks: from samples to the gradient of all weights.
+
+The collectives of a batch: those of the recurrence (2 Allgather and, with `root`, 2 Bcast a time
+step, on the row), one Allgather of the gradients, one Bcast of the updated weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.model import QLSTM, Exchange, LocalExchange
+from hpc_qlstm.model.blocks import Bounds, block_bounds, share
+from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange
+
+
+class DistributedModel:
+    """A QLSTM on a process grid. Every rank holds all weights; methods are collective.
+
+    comm: all ranks; grid: this rank's place; replicated: every rank updates the cell.
+    """
+
+    def __init__(
+        self, model: QLSTM, comm: Communicator, grid: ProcessGrid, *, replicated: bool = False
+    ) -> None:
+        self.model = model
+        self.comm = comm
+        self.grid = grid
+        self.row = comm.split(grid.replica) if grid.replicas > 1 else comm
+        self._exchange: Exchange
+        if grid.row_size == 1:
+            self._exchange = LocalExchange(model.partition.count)
+        else:
+            self._exchange = RowExchange(
+                self.row,
+                grid.blocks,
+                [len(part) for part in model.partition.inputs],
+                model.partition.outputs,
+                replicated=replicated,
+            )
+        self.gates = model.local_gates(grid.partitions)
+        self._sections = [model.layout.section(block) for block in grid.blocks]
+        self._buffers: dict[int, tuple[Float, Float]] = {}
+
+    def loss_and_gradient(self, flat: Float, x: Float, y: Float) -> tuple[float, Float]:
+        """Mean squared error of a batch and its gradient (n,) by the flat weights, on every rank.
+
+        x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank. One
+        rank's result, bit for bit, for every size of the grid.
+        """
+        bounds = block_bounds(x.shape[0])
+        mine = share(bounds, self.grid.replica, self.grid.replicas)
+        samples = slice(mine[0], mine[-1])
+        blocks = len(mine) - 1
+        width = 1 + max(s.stop - s.start for s in self._sections) + self._readout_size
+        most = max(len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas))
+        send, receive = self._buffer(most, width)
+        if blocks:
+            part = self.model.gradient_blocks(
+                flat, x[samples], y[samples], mine, x.shape[0], self._exchange, self.gates
+            )
+            own = part.partitions.shape[1]
+            send[:blocks, 0] = part.loss
+            send[:blocks, 1 : 1 + self._readout_size] = part.readout
+            send[:blocks, 1 + self._readout_size : 1 + self._readout_size + own] = part.partitions
+        if self.comm.size > 1:
+            self.comm.allgather(send, receive)
+        else:
+            receive[0] = send
+        return self._add_blocks(receive, bounds, y.size)
+
+    def predict(self, flat: Float, x: Float, rows: int = 4096) -> Float:
+        """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time."""
+        chunks = [self._predict_chunk(flat, x[k : k + rows]) for k in range(0, x.shape[0], rows)]
+        return np.concatenate(chunks)
+
+    def share_weights(self, flat: Float) -> None:
+        """Rank 0's weights to all ranks, in place. One Bcast."""
+        if self.comm.size > 1:
+            self.comm.bcast(flat)
+
+    def _predict_chunk(self, flat: Float, x: Float) -> Float:
+        bounds = block_bounds(x.shape[0])
+        mine = share(bounds, self.grid.replica, self.grid.replicas)
+        part = self.model.predict_local(flat, x[mine[0] : mine[-1]], self._exchange)
+        if self.comm.size == 1:
+            assert part is not None
+            return part
+        shape = self.model.prediction_shape(x)
+        sizes = [self._replica_rows(bounds, r) for r in range(self.grid.replicas)]
+        send = np.zeros((max(sizes), *shape[1:]))
+        receive = np.empty((self.comm.size, *send.shape))
+        if part is not None:
+            send[: part.shape[0]] = part
+        self.comm.allgather(send, receive)
+        roots = range(0, self.comm.size, self.grid.row_size)
+        return np.concatenate([receive[r, :n] for r, n in zip(roots, sizes, strict=True)])
+
+    def _replica_rows(self, bounds: Bounds, replica: int) -> int:
+        part = share(bounds, replica, self.grid.replicas)
+        return int(part[-1] - part[0])
+
+    @property
+    def _readout_size(self) -> int:
+        readout = self.model.layout.readout
+        return readout.stop - readout.start
+
+    def _buffer(self, blocks: int, width: int) -> tuple[Float, Float]:
+        if blocks not in self._buffers:
+            # Zeros, because unused rows and padding are sent too.
+            send = np.zeros((blocks, width))
+            self._buffers[blocks] = send, np.empty((self.comm.size, blocks, width))
+        return self._buffers[blocks]
+
+    def _add_blocks(self, received: Float, bounds: Bounds, values: int) -> tuple[float, Float]:
+        """Add all blocks in block order: loss per value and the gradient of the flat weights."""
+        row, readout = self.grid.row_size, self._readout_size
+        counts = [len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas)]
+
+        def total(position: int, columns: slice) -> Float:
+            parts = [received[r * row + position, :n, columns] for r, n in enumerate(counts) if n]
+            result: Float = np.add.reduce(np.concatenate(parts), axis=0)
+            return result
+
+        gradient = np.empty(self.model.layout.size)
+        for position, section in enumerate(self._sections):
+            begin = 1 + readout
+            gradient[section] = total(position, slice(begin, begin + section.stop - section.start))
+        gradient[self.model.layout.readout] = total(0, slice(1, 1 + readout))
+        return float(total(0, slice(0, 1))[0]) / values, gradient
+
+
+def partition_costs(model: QLSTM) -> Sequence[float]:
+    """Relative cost of each partition's circuit: gates times amplitudes."""
+    return [len(c.gates) * 2.0**c.qubits for c in model.circuits]

@@ -1,0 +1,157 @@
+"""Whole runs: train a configuration, resume a run directory. Collective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.config import Config
+from hpc_qlstm.config_io import Source, load_config
+from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
+from hpc_qlstm.training.checkpoint import (
+    checkpoint_path,
+    find_checkpoints,
+    load_newest,
+    save_checkpoint,
+)
+from hpc_qlstm.training.metrics import Record, append_record, write_records
+from hpc_qlstm.training.progress import ProgressReport
+from hpc_qlstm.training.run_directory import (
+    RunDirectory,
+    create_run_directory,
+    open_run_directory,
+)
+from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, the same on every rank.
+
+    weights and best: by name, after the last epoch and of the epoch with the smallest test loss;
+    history: one record an epoch, as in metrics.jsonl.
+    """
+
+    run_dir: Path
+    config: Config
+    weights: dict[str, Float]
+    best: dict[str, Float]
+    history: list[Record]
+
+
+def train(
+    config: Source,
+    comm: Any = None,
+    *,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+    quiet: bool = False,
+) -> Result:
+    """Train a configuration (a TOML file's path, a dictionary, or a Config). Collective.
+
+    comm: an mpi4py communicator; default: MPI's world under an MPI launcher, else one process.
+    overrides: "section.key=value". quiet: print nothing. Writes the run directory, rank 0 alone.
+    Raises InputError on every rank for bad input; an exception on one rank ends all.
+    """
+    comm = open_communicator(comm)
+    with ending_all(comm):
+        resolved = on_root(comm, lambda: load_config(config, overrides))
+        setup = set_up(resolved, comm)
+        run, notes = on_root(comm, lambda: create_run_directory(resolved))
+        trainer = Trainer(setup)
+        return _run(run, trainer, comm, [*notes, *setup.warnings], console, quiet)
+
+
+def resume(
+    run_dir: str | Path,
+    comm: Any = None,
+    *,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+    quiet: bool = False,
+) -> Result:
+    """Go on with a run from its newest valid checkpoint, on any allowed number of ranks.
+
+    Without a checkpoint the run starts again from its configuration. Collective.
+    """
+    comm = open_communicator(comm)
+    with ending_all(comm):
+        run, config = on_root(comm, lambda: open_run_directory(run_dir, overrides))
+        setup = set_up(config, comm)
+        trainer = Trainer(setup)
+
+        def newest() -> tuple[Any, list[str]]:
+            stored, warnings = load_newest(run.checkpoints)
+            if stored is not None:
+                trainer.restore(stored)
+                warnings.append(f"resuming {run.path} after epoch {stored.epoch}")
+            else:
+                warnings.append(f"{run.path} has no checkpoint, starting from the beginning")
+            return stored, warnings
+
+        stored, notes = on_root(comm, newest)
+        if stored is not None and comm.rank:
+            trainer.restore(stored)
+        if comm.rank == 0:
+            run.checkpoints.mkdir(exist_ok=True)
+            write_records(run.metrics, trainer.state.history)
+        return _run(run, trainer, comm, [*notes, *setup.warnings], console, quiet)
+
+
+def _run(
+    run: RunDirectory,
+    trainer: Trainer,
+    comm: Communicator,
+    notes: Sequence[str],
+    console: Console | None,
+    quiet: bool,
+) -> Result:
+    config, epochs = trainer.config, trainer.config.training.epochs
+    progress = ProgressReport(
+        epochs,
+        trainer.state.epoch,
+        config.output.log_every,
+        console=console,
+        quiet=quiet or comm.rank != 0,
+    )
+    with progress:
+        progress.say(_describe(trainer))
+        for note in notes:
+            progress.say(note)
+        while trainer.state.epoch < epochs:
+            record = trainer.run_epoch()
+            if comm.rank == 0:
+                append_record(run.metrics, record)
+                if record["epoch"] % config.checkpoint.every == 0 or record["epoch"] == epochs:
+                    _save(run, trainer)
+            progress.epoch(record)
+    views = trainer.model.model.layout.views
+    state = trainer.state
+    return Result(run.path, config, views(state.weights), views(state.best), state.history)
+
+
+def _save(run: RunDirectory, trainer: Trainer) -> None:
+    save_checkpoint(checkpoint_path(run.checkpoints, trainer.state.epoch), trainer.checkpoint())
+    keep = trainer.config.checkpoint.keep
+    for old in find_checkpoints(run.checkpoints)[keep:] if keep else []:
+        old.unlink(missing_ok=True)
+
+
+def _describe(trainer: Trainer) -> str:
+    """One line: task, model, engine, ranks."""
+    model, grid, config = trainer.model.model, trainer.model.grid, trainer.config
+    qubits = ", ".join(str(q) for q in model.partition.qubits[:8])
+    more = ", ..." if model.partition.count > 8 else ""
+    replicas = f" in {grid.replicas} replicas" if grid.replicas > 1 else ""
+    return (
+        f"{config.data.source}: {model.partition.count} partitions of {qubits}{more} qubits, "
+        f"{model.layout.size} weights, engine {model.engine.name} ({model.gradient}), "
+        f"{trainer.model.comm.size} ranks{replicas}, "
+        f"{trainer.data.train_x.shape[0]} training and {trainer.data.test_x.shape[0]} test windows"
+    )

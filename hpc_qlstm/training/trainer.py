@@ -1,0 +1,148 @@
+"""The training loop: epochs of batches, evaluation, metrics, checkpoints. Collective."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.config_io import config_text
+from hpc_qlstm.errors import TrainingError
+from hpc_qlstm.training.checkpoint import Checkpoint, compare_names
+from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared, time_shares
+from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
+from hpc_qlstm.training.setup import Setup
+
+_SHUFFLE_STREAM = 10_000
+
+
+@dataclass
+class State:
+    """Where training stands: what a checkpoint holds, in the form the loop works on."""
+
+    weights: Float
+    epoch: int = 0
+    best: Float = field(default_factory=lambda: np.empty(0))
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    history: list[Record] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains a set-up model; every rank makes one and calls the same methods.
+
+    The weights of every rank are equal at all times: rank 0's optimizer changes them and a Bcast
+    shares them. weights: initial weights by name instead of the configured random ones.
+    """
+
+    def __init__(self, setup: Setup, weights: dict[str, Float] | None = None) -> None:
+        self.config = setup.config
+        self.data = setup.data
+        self.model = setup.model
+        self._training = setup.config.training
+        layout = self.model.model.layout
+        if weights is None:
+            initial = layout.initial(self._training.seed, self.config.model.init_scale)
+        else:
+            initial = layout.flatten(weights)
+        self.state = State(initial, best=initial.copy())
+        self._optimizer = create_optimizer(self._training, layout.size)
+
+    def run_epoch(self) -> Record:
+        """Train one epoch and evaluate; returns and remembers its record."""
+        start = perf_counter()
+        gates, state = self.model.gates, self.state
+        gates.seconds = 0.0
+        rate = learning_rate(self._training, state.epoch)
+        losses = [
+            self._train_batch(rows, rate, number)
+            for number, rows in enumerate(self._batches(state.epoch))
+        ]
+        train_loss = float(np.mean(losses))
+        prediction = self.model.predict(state.weights, self.data.test_x)
+        test_loss = mean_squared_error(prediction, self.data.test_y)
+        state.epoch += 1
+        record: Record = {
+            "epoch": state.epoch,
+            "train_loss": train_loss,
+            "test_loss": test_loss,
+            "test_r2": r_squared(prediction, self.data.test_y),
+            "learning_rate": rate,
+        }
+        record["seconds"] = time_shares(
+            perf_counter() - start, gates.seconds, self.model.comm, self.model.row, self.model.grid
+        )
+        if test_loss < state.best_loss:
+            state.best, state.best_epoch = state.weights.copy(), state.epoch
+            state.best_loss = test_loss
+        state.history.append(record)
+        return record
+
+    def checkpoint(self) -> Checkpoint:
+        """The whole state as a checkpoint. Local."""
+        state, views = self.state, self.model.model.layout.views
+        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
+        return Checkpoint(
+            config=config_text(self.config),
+            epoch=state.epoch,
+            weights=views(state.weights),
+            optimizer=self._optimizer.state,
+            optimizer_steps=self._optimizer.steps,
+            history=state.history,
+            best=views(state.best),
+            best_epoch=state.best_epoch,
+            best_loss=state.best_loss,
+            seed=self._training.seed,
+            scaling={
+                f"{name}.{part}": getattr(scaler, part)
+                for name, scaler in scalers.items()
+                for part in ("offset", "factor")
+            },
+        )
+
+    def restore(self, stored: Checkpoint) -> None:
+        """Go on from a checkpoint. Local; raises InputError for another model's."""
+        layout = self.model.model.layout
+        expected = layout.views(self.state.weights)
+        compare_names(stored.weights, expected, "checkpoint weights")
+        compare_names(stored.best, expected, "checkpoint best weights")
+        self._optimizer.restore(stored.optimizer_steps, stored.optimizer)
+        self.state = State(
+            layout.flatten(stored.weights),
+            stored.epoch,
+            layout.flatten(stored.best),
+            stored.best_epoch,
+            stored.best_loss,
+            list(stored.history),
+        )
+
+    def _batches(self, epoch: int) -> list[slice | np.ndarray]:
+        """The samples of each batch: consecutive, or drawn anew from (seed, epoch)."""
+        count, size = self.data.train_x.shape[0], self._training.batch_size
+        slices = [slice(k, min(k + size, count)) for k in range(0, count, size)]
+        if not self._training.shuffle:
+            return list(slices)
+        rng = np.random.default_rng([self._training.seed, _SHUFFLE_STREAM, epoch])
+        order = rng.permutation(count)
+        return [order[part] for part in slices]
+
+    def _train_batch(self, rows: slice | np.ndarray, rate: float, number: int) -> float:
+        weights = self.state.weights
+        loss, gradient = self.model.loss_and_gradient(
+            weights, self.data.train_x[rows], self.data.train_y[rows]
+        )
+        if not (math.isfinite(loss) and np.isfinite(gradient).all()):
+            error = TrainingError(
+                f"epoch {self.state.epoch + 1}, batch {number + 1}: the loss is {loss} and its "
+                "gradient is not finite; a smaller learning_rate or clip_norm may help"
+            )
+            error.shared = True  # type: ignore[attr-defined]  # every rank has the same numbers
+            raise error
+        if self.model.comm.rank == 0:
+            clip(gradient, self._training.clip_norm)
+            self._optimizer.step(weights, gradient, rate)
+        self.model.share_weights(weights)
+        return loss
