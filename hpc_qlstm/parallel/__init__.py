@@ -4,7 +4,12 @@ from hpc_qlstm.parallel.agree import ending_all, on_root, together
 from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator
 from hpc_qlstm.parallel.exchange import RowExchange
 from hpc_qlstm.parallel.grid import ProcessGrid, process_grid
-from hpc_qlstm.parallel.launch import launched_rank, launched_size, open_communicator
+from hpc_qlstm.parallel.launch import (
+    interactive,
+    launched_rank,
+    launched_size,
+    open_communicator,
+)
 from hpc_qlstm.parallel.resources import threads_per_rank
 
 __all__ = [
@@ -13,6 +18,7 @@ __all__ = [
     "RowExchange",
     "SerialCommunicator",
     "ending_all",
+    "interactive",
     "launched_rank",
     "launched_size",
     "on_root",

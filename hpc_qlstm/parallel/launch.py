@@ -7,6 +7,7 @@ works on login nodes that forbid it.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,21 @@ def open_communicator(comm: Any = None) -> Communicator:
             "or srun --mpi=pmix"
         )
     return world
+
+
+def interactive() -> bool:
+    """Whether this process's output goes to a person's terminal. Local.
+
+    Open MPI gives every rank a pseudo-terminal, also when mpirun writes to a file. Under a
+    launcher the launcher's own output decides; where it cannot be seen, the answer is no.
+    """
+    if launched_rank() is None:
+        return sys.stdout.isatty()
+    try:
+        target = os.readlink(f"/proc/{os.getppid()}/fd/1")
+    except OSError:
+        return False
+    return target.startswith(("/dev/pts/", "/dev/tty"))
 
 
 def _in_slurm_step(environment: Mapping[str, str]) -> bool:

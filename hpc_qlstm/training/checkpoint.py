@@ -162,9 +162,8 @@ def _read(file: h5py.File) -> Checkpoint:
     numbers: dict[str, Any] = {name: file.attrs[name].item() for name in _NUMBERS}
     history = [json.loads(line) for line in texts["history"].splitlines()]
     versions = json.loads(file.attrs["versions"])
-    return Checkpoint(
-        config=texts["config"], history=history, versions=versions, **groups, **numbers
-    )
+    fields: dict[str, Any] = {**groups, **numbers}
+    return Checkpoint(config=texts["config"], history=history, versions=versions, **fields)
 
 
 def _checksum(file: h5py.File) -> str:

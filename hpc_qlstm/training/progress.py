@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hpc_qlstm.parallel import interactive
 from hpc_qlstm.training.metrics import Record
 
 
@@ -21,7 +22,9 @@ class ProgressReport:
         self, epochs: int, done: int, log_every: int, *, console: Console | None, quiet: bool
     ) -> None:
         self._epochs, self._done, self._log_every = epochs, done, log_every
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(
+            highlight=False, soft_wrap=True, force_terminal=interactive()
+        )
         self._quiet = quiet
         self._bar: Progress | None = None
 

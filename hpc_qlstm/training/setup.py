@@ -42,20 +42,27 @@ def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> S
     """
     if data is None:
         data = on_root(comm, lambda: build_dataset(config))
-    threads = config.engine.threads or threads_per_rank(comm)
-    shape = data.train_x.shape[2], data.train_y.shape[-1]
-
-    def build() -> tuple[QLSTM, ProcessGrid]:
-        model = build_model(config, *shape, threads=threads)
-        return model, process_grid(comm.size, comm.rank, partition_costs(model))
-
-    model, grid = together(comm, build)
+    placed = place_model(config, comm, data.train_x.shape[2], data.train_y.shape[-1])
+    model = placed.model
     warnings = warnings_for(
         model.partition, model.input_size, model.hidden_size, model.order, config.data.window
     )
+    return Setup(config, data, placed, warnings)
+
+
+def place_model(
+    config: Config, comm: Communicator, input_size: int, output_size: int
+) -> DistributedModel:
+    """Build the configured model for data of these sizes on the ranks. Collective."""
+    threads = config.engine.threads or threads_per_rank(comm)
+
+    def build() -> tuple[QLSTM, ProcessGrid]:
+        model = build_model(config, input_size, output_size, threads)
+        return model, process_grid(comm.size, comm.rank, partition_costs(model))
+
+    model, grid = together(comm, build)
     replicated = config.parallel.cell_update == "replicated"
-    distributed = DistributedModel(model, comm, grid, replicated=replicated)
-    return Setup(config, data, distributed, warnings)
+    return DistributedModel(model, comm, grid, replicated=replicated)
 
 
 def build_series(config: Config) -> Series:

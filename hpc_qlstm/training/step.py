@@ -100,12 +100,11 @@ class DistributedModel:
 
     def _replica_rows(self, bounds: Bounds, replica: int) -> int:
         part = share(bounds, replica, self.grid.replicas)
-        return int(part[-1] - part[0])
+        return part[-1] - part[0]
 
     @property
     def _readout_size(self) -> int:
-        readout = self.model.layout.readout
-        return readout.stop - readout.start
+        return self.model.output_size * (self.model.hidden_size + 1)
 
     def _buffer(self, blocks: int, width: int) -> tuple[Float, Float]:
         if blocks not in self._buffers:

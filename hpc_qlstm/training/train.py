@@ -148,10 +148,11 @@ def _describe(trainer: Trainer) -> str:
     model, grid, config = trainer.model.model, trainer.model.grid, trainer.config
     qubits = ", ".join(str(q) for q in model.partition.qubits[:8])
     more = ", ..." if model.partition.count > 8 else ""
+    size = trainer.model.comm.size
     replicas = f" in {grid.replicas} replicas" if grid.replicas > 1 else ""
     return (
         f"{config.data.source}: {model.partition.count} partitions of {qubits}{more} qubits, "
         f"{model.layout.size} weights, engine {model.engine.name} ({model.gradient}), "
-        f"{trainer.model.comm.size} ranks{replicas}, "
+        f"{size} rank{'s' if size > 1 else ''}{replicas}, "
         f"{trainer.data.train_x.shape[0]} training and {trainer.data.test_x.shape[0]} test windows"
     )

@@ -1,0 +1,1 @@
+"""What is done with finished runs: evaluation, prediction, figures, reports."""

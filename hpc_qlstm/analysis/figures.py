@@ -1,0 +1,105 @@
+"""Figures of a run: the losses over the epochs, the prediction beside the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpc_qlstm.analysis.evaluation import Evaluation
+from hpc_qlstm.circuits.circuit import Float
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+_TRUTH, _PREDICTION, _TEST, _GREY = "#222222", "#0072B2", "#D55E00", "#8a8a8a"
+
+
+def draw_figures(evaluation: Evaluation, folder: Path, title: str) -> list[Path]:
+    """Draw losses.png and prediction.png into an existing folder; returns their paths. Local."""
+    paths = [folder / "losses.png", folder / "prediction.png"]
+    for path, figure in zip(
+        paths, (_losses(evaluation, title), _prediction(evaluation, title)), strict=True
+    ):
+        figure.savefig(path, dpi=160)
+    return paths
+
+
+def _figure(rows: list[float]) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 1.2 + sum(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, linewidth=0.6)
+    return figure, axes
+
+
+def _losses(evaluation: Evaluation, title: str) -> Any:
+    history = evaluation.history
+    figure, (axis,) = _figure([3.0])
+    epochs = [record["epoch"] for record in history]
+    train = [record["train_loss"] for record in history]
+    test = [record["test_loss"] for record in history]
+    axis.semilogy(epochs, train, color=_PREDICTION, linewidth=1.6, label="training")
+    axis.semilogy(epochs, test, color=_TEST, linewidth=1.6, label="test")
+    best = int(np.argmin(test))
+    axis.plot(epochs[best], test[best], "o", color=_TEST, markersize=5)
+    axis.annotate(
+        f"best test {test[best]:.2e}\nepoch {epochs[best]}",
+        (epochs[best], test[best]),
+        xytext=(-8, 26),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+        color=_TEST,
+    )
+    axis.set(xlabel="epoch", ylabel="mean squared error (scaled)")
+    axis.legend(frameon=False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _prediction(evaluation: Evaluation, title: str) -> Any:
+    data = evaluation.data
+    figure, (top, bottom) = _figure([2.9, 1.1])
+    train_y, test_y = (
+        _last_step(data.target_scaler.inverse(y)) for y in (data.train_y, data.test_y)
+    )
+    train_p, test_p = (
+        _last_step(evaluation.train_prediction),
+        _last_step(evaluation.test_prediction),
+    )
+    time = np.concatenate([data.train_time, data.test_time])
+    top.plot(
+        time,
+        np.concatenate([train_y, test_y]),
+        color=_TRUTH,
+        linewidth=2.4,
+        alpha=0.35,
+        label="truth",
+    )
+    top.plot(data.train_time, train_p, color=_PREDICTION, linewidth=1.3, label="prediction")
+    top.plot(data.test_time, test_p, color=_TEST, linewidth=1.3, label="prediction, test part")
+    bottom.plot(data.train_time, train_p - train_y, color=_PREDICTION, linewidth=1.1)
+    bottom.plot(data.test_time, test_p - test_y, color=_TEST, linewidth=1.1)
+    for axis in (top, bottom):
+        axis.axvline(data.test_time[0], color=_GREY, linewidth=0.9, linestyle="--")
+    bottom.axhline(0.0, color=_GREY, linewidth=0.8)
+    top.set_ylabel(data.target_names[0].replace("_", " "))
+    bottom.set(xlabel="time", ylabel="error")
+    top.legend(frameon=False, ncols=3, loc="upper right")
+    low, high = top.get_ylim()
+    top.set_ylim(low, high + 0.14 * (high - low))
+    scores = evaluation.scores["test"]
+    figure.suptitle(
+        f"{title}: test R² {scores['r2']:.4f}, test MSE {scores['mse']:.2e}", fontsize=11
+    )
+    return figure
+
+
+def _last_step(values: Float) -> Float:
+    """The first target at each window's last step, (n,)."""
+    return values[:, -1, 0] if values.ndim == 3 else values[:, 0]

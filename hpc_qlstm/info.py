@@ -1,0 +1,95 @@
+"""What this installation and this machine offer, for `hpc-qlstm info`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+from typing import Any
+
+from hpc_qlstm.errors import HpcQlstmError
+from hpc_qlstm.parallel import Communicator, threads_per_rank
+from hpc_qlstm.parallel.resources import processors
+from hpc_qlstm.training.checkpoint import package_versions
+
+Row = tuple[str, str]
+
+
+def gather_info(comm: Communicator) -> tuple[list[Row], list[tuple[str, ...]]]:
+    """Rows about the installation, and one row a rank: rank, host, pid, processors, threads.
+
+    Collective. Loads the MPI library and Qiskit Aer if they are there.
+    """
+    threads = threads_per_rank(comm)
+    own = (socket.gethostname(), str(os.getpid()), _ranges(processors()), str(threads))
+    ranks = [(str(rank), *row) for rank, row in enumerate(comm.allgather_object(own))]
+    if comm.rank:
+        return [], ranks
+    rows = [
+        ("machine", f"{platform.machine()}, {platform.system()} {platform.release()}"),
+        ("processors", f"{os.cpu_count()} ({_processor_name()})"),
+        *((name, version) for name, version in package_versions().items()),
+        ("MPI library", _or_reason(_mpi)),
+        ("native kernel", _or_reason(_kernel)),
+        ("Aer devices", _or_reason(_aer_devices)),
+        ("GPUs", _gpus()),
+    ]
+    return rows, ranks
+
+
+def _or_reason(function: Any) -> str:
+    try:
+        return str(function())
+    except (HpcQlstmError, ImportError) as error:
+        return f"not available: {error}"
+
+
+def _mpi() -> str:
+    from hpc_qlstm.parallel.mpi import library_version
+
+    return library_version()
+
+
+def _kernel() -> str:
+    from hpc_qlstm.engines.native import available_isas, isa
+
+    return f"{isa()} (of {', '.join(available_isas())})"
+
+
+def _aer_devices() -> str:
+    from hpc_qlstm.engines.aer import available_devices
+
+    return ", ".join(available_devices())
+
+
+def _gpus() -> str:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return "none (nvidia-smi is not there)"
+    try:
+        listing = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"unknown ({error})"
+    return "; ".join(listing.stdout.strip().splitlines()) or "none"
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """Consecutive numbers as ranges: (0, 1, 2, 5) is "0-2, 5"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

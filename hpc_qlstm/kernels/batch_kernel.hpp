@@ -1,0 +1,75 @@
+// The contract between the plain code and the kernels, one for each instruction set.
+//
+// A kernel works on rows: row n is sample n % samples under weight set n / samples. `lanes`
+// neighbouring rows, which may belong to two or more sets, make a group and lie side by side in
+// vector registers; the last group is padded. No arithmetic crosses lanes, so the bits of a row's
+// results depend on neither its place in the batch nor the split of groups over threads.
+//
+// Only plain data crosses this line, and the kernels' files use no std:: templates: an inline
+// function compiled with AVX-512 flags could otherwise be the copy that the linker keeps for all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "program.hpp"
+
+namespace hpc_qlstm {
+
+struct ProgramView {
+    std::size_t qubits, features, weights, outputs;
+    const UniformAngle* uniform_angles;
+    std::size_t uniform_angle_count;
+    const LaneAngle* lane_angles;
+    std::size_t lane_angle_count;
+    const Turn* turns;
+    const Run* leading;  // `qubits` of them
+    const Step* steps;
+    std::size_t step_count;
+    const IndexMap* readout;
+    std::size_t matrices, reverse_end;
+    // Doubles that depend on one weight set alone: half-angle (cos, sin) of the uniform angles,
+    // then the matrices of the runs without features.
+    std::size_t uniform_size;
+    bool leading_gradient;
+};
+
+// Row-major arrays: features (samples, F), weights (sets, W), cotangent and outputs
+// (sets, samples, n_out), weight_rows (sets, samples, W), feature_rows (sets, samples, F).
+// Without a cotangent only the outputs are computed.
+struct Batch {
+    std::size_t samples, sets;
+    const double* features;
+    const double* weights;
+    const double* cotangent;
+    double* outputs;
+    double* weight_rows;
+    double* feature_rows;
+};
+
+// Where things lie in a thread's scratch memory, in units of one vector of lanes.
+struct Scratch {
+    std::size_t psi, bra;        // states, [2^q][re, im]
+    std::size_t table;           // [256], partial sums of readout and cotangent
+    std::size_t uniform;         // [uniform_size] of each lane's weight set
+    std::size_t x;               // [F] features
+    std::size_t angles;          // [lane angles][cos, sin] of half the angle
+    std::size_t matrices;        // [matrices][4] of the runs that hold features
+    std::size_t sums;            // [W + lane angles] derivatives by weight and by lane angle
+    std::size_t feature_sums;    // [F]
+    std::size_t results;         // [2 n_out] outputs, cotangents
+    std::size_t total;
+};
+
+struct Kernel {
+    const char* name;
+    std::size_t lanes;
+    // Fills the uniform_size doubles of one weight set.
+    void (*prepare)(const ProgramView&, const double* weights, double* uniform);
+    // Groups [begin, end). `uniform` holds those of every weight set; `scratch` is
+    // aligned to 64 bytes and the calling thread's own.
+    void (*sweep)(const ProgramView&, const Batch&, const Scratch&, const double* uniform,
+                  double* scratch, std::size_t begin, std::size_t end);
+};
+
+}  // namespace hpc_qlstm

@@ -1,0 +1,144 @@
+// The Python module hpc_qlstm._native: checks shapes and types, drops the GIL, calls evaluate().
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "evaluate.hpp"
+#include "program.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using namespace hpc_qlstm;
+
+template <int dimensions>
+using Input = nb::ndarray<const double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Weights = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;  // (sets, ...)
+
+// name, target, control or -1, source, index, transform, value: see circuit.hpp
+using GateTuple =
+    std::tuple<std::string, int, int, std::string, std::uint32_t, std::string, double>;
+
+Circuit circuit_of(int qubits, int features, int weights, int outputs,
+                   const std::vector<GateTuple>& gates) {
+    Circuit circuit{qubits, features, weights, outputs, {}};
+    for (const auto& [name, target, control, from, index, transformed, value] : gates) {
+        circuit.gates.push_back({gate_kind(name), target, control, source(from), index,
+                                 transform(transformed), value});
+    }
+    return circuit;
+}
+
+std::string text(const std::vector<std::size_t>& shape) {
+    std::string out = "(";
+    for (std::size_t n = 0; n < shape.size(); ++n) {
+        out += (n > 0 ? ", " : "") + std::to_string(shape[n]);
+    }
+    return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+template <typename Array>
+std::vector<std::size_t> shape_of(const Array& array) {
+    std::vector<std::size_t> shape;
+    for (std::size_t n = 0; n < array.ndim(); ++n) shape.push_back(array.shape(n));
+    return shape;
+}
+
+[[noreturn]] void refuse(const char* name, const std::string& given, const std::string& allowed) {
+    throw nb::value_error((std::string(name) + " have shape " + given + ", allowed: " + allowed)
+                              .c_str());
+}
+
+template <typename Array>
+void check(const char* name, const Array& array, std::size_t a, std::size_t b, std::size_t c) {
+    if (array.shape(0) != a || array.shape(1) != b || array.shape(2) != c) {
+        refuse(name, text(shape_of(array)), text({a, b, c}));
+    }
+}
+
+Batch batch_of(const Program& program, const Input<2>& features, const Weights& weights,
+               const Output& outputs) {
+    const std::size_t width = static_cast<std::size_t>(program.features);
+    const std::size_t count = static_cast<std::size_t>(program.weights);
+    if (features.shape(1) != width) {
+        refuse("features", text(shape_of(features)), "(samples, " + std::to_string(width) + ")");
+    }
+    if (weights.ndim() < 1 || weights.size() != weights.shape(0) * count) {
+        refuse("weights", text(shape_of(weights)),
+               "(sets, ...) with " + std::to_string(count) + " weights in a set");
+    }
+    Batch batch{};
+    batch.samples = features.shape(0);
+    batch.sets = weights.shape(0);
+    batch.features = features.data();
+    batch.weights = weights.data();
+    batch.outputs = outputs.data();
+    check("outputs", outputs, batch.sets, batch.samples, program.outputs);
+    return batch;
+}
+
+void run(const Program& program, const Kernel& kernel, const Batch& batch, std::size_t threads) {
+    const nb::gil_scoped_release without_gil;
+    evaluate(program, kernel, batch, threads);
+}
+
+void expectations(const Program& program, const Kernel& kernel, std::size_t threads,
+                  const Input<2>& features, const Weights& weights, const Output& outputs) {
+    run(program, kernel, batch_of(program, features, weights, outputs), threads);
+}
+
+void vjp(const Program& program, const Kernel& kernel, std::size_t threads,
+         const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
+         const Output& outputs, const Output& weight_rows, const Output& feature_rows) {
+    Batch batch = batch_of(program, features, weights, outputs);
+    check("cotangents", cotangent, batch.sets, batch.samples, program.outputs);
+    check("weight gradients", weight_rows, batch.sets, batch.samples, program.weights);
+    check("feature gradients", feature_rows, batch.sets, batch.samples, program.features);
+    batch.cotangent = cotangent.data();
+    batch.weight_rows = weight_rows.data();
+    batch.feature_rows = feature_rows.data();
+    run(program, kernel, batch, threads);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "The compiled kernels of the native engine.";
+    nb::class_<Kernel>(m, "Kernel", "The kernels for one instruction set.")
+        .def_ro("name", &Kernel::name)
+        .def_ro("lanes", &Kernel::lanes, "Samples that one vector register holds.");
+    nb::class_<Program>(m, "Program", "A compiled circuit.")
+        .def("__init__",
+             [](Program* self, int qubits, int features, int weights, int outputs,
+                const std::vector<GateTuple>& gates) {
+                 new (self) Program(circuit_of(qubits, features, weights, outputs, gates));
+             },
+             "qubits"_a, "features"_a, "weights"_a, "outputs"_a, "gates"_a)
+        .def_prop_ro("passes", [](const Program& p) { return p.steps.size(); },
+                     "Passes over the state after the product state that it starts from.");
+    m.def("available_isas", [] {
+        std::vector<std::string> names;
+        for (const Kernel* kernel : available_kernels()) names.emplace_back(kernel->name);
+        return names;
+    }, "Instruction sets of this build that this processor has, the fastest last.");
+    m.def("kernel", [](const std::string& isa) { return find_kernel(isa); },
+          nb::rv_policy::reference, "isa"_a, "The kernel of that name, or None.");
+    // noconvert: a hidden copy of an output would lose the results.
+    m.def("expectations", &expectations, "program"_a, "kernel"_a, "threads"_a, "features"_a,
+          "weights"_a, "outputs"_a.noconvert(), "Fill outputs (sets, samples, n_out).");
+    m.def("vjp", &vjp, "program"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
+          "cotangent"_a, "outputs"_a.noconvert(), "weight_rows"_a.noconvert(),
+          "feature_rows"_a.noconvert(),
+          "Fill outputs and the gradients of sum(cotangent * outputs), one row for each sample.");
+}

@@ -1,0 +1,17 @@
+// One call of the engine: memory, the split into parts, the kernel.
+#pragma once
+
+#include <cstddef>
+
+#include "batch_kernel.hpp"
+#include "program.hpp"
+
+namespace hpc_qlstm {
+
+// Evaluates a batch on at most `threads` threads; see Batch for the arrays. The results have the
+// same bits whatever `threads` is. Throws std::bad_alloc when the states do not fit in memory:
+// 2 (4 with a cotangent) * 2^q * lanes doubles for each thread.
+void evaluate(const Program& program, const Kernel& kernel, const Batch& batch,
+              std::size_t threads);
+
+}  // namespace hpc_qlstm

@@ -1,0 +1,210 @@
+#include "program.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "light_cone.hpp"
+
+namespace hpc_qlstm {
+namespace {
+
+// A basis of the same space in ascending order of distinct leading bits, so that counting up
+// walks through memory upwards.
+std::vector<std::uint32_t> ascending_basis(std::vector<std::uint32_t> columns) {
+    std::vector<std::uint32_t> basis;
+    for (std::uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
+        auto pivot = std::find_if(columns.begin(), columns.end(),
+                                  [&](std::uint32_t c) { return (c & bit) != 0; });
+        if (pivot == columns.end()) continue;
+        const std::uint32_t leader = *pivot;
+        columns.erase(pivot);
+        for (auto& c : columns) c ^= (c & bit) != 0 ? leader : 0;
+        for (auto& b : basis) b ^= (b & bit) != 0 ? leader : 0;
+        basis.insert(basis.begin(), leader);
+    }
+    return basis;
+}
+
+IndexMap index_map(std::uint32_t origin, const std::vector<std::uint32_t>& columns) {
+    IndexMap map{};
+    map.bits = static_cast<std::uint32_t>(columns.size());
+    map.origin = origin;
+    std::copy(columns.begin(), columns.end(), map.columns);
+    const std::uint32_t low_bits = std::min<std::uint32_t>(map.bits, kLowBits);
+    for (std::uint32_t j = 0; j < low_bits; ++j) {
+        for (std::uint32_t n = 0; n < (1u << j); ++n) {
+            map.low[n | (1u << j)] = map.low[n] ^ columns[j];
+        }
+    }
+    return map;
+}
+
+class Compiler {
+  public:
+    Compiler(Program& program, const Circuit& circuit)
+        : p_(program), circuit_(circuit), flips_(circuit.qubits), open_(circuit.qubits),
+          entangled_(circuit.qubits, false) {
+        for (int k = 0; k < circuit.qubits; ++k) flips_[k] = 1u << k;
+        p_.leading.assign(circuit.qubits, Run{});
+    }
+
+    void compile() {
+        const std::vector<bool> matters = light_cone(circuit_);
+        for (std::size_t n = 0; n < circuit_.gates.size(); ++n) {
+            if (matters[n]) add(circuit_.gates[n]);
+        }
+        for (int k = 0; k < circuit_.qubits; ++k) close(k);
+        p_.readout = index_map(origin_, flips_);
+        finish_gradient();
+    }
+
+  private:
+    void add(const Gate& gate) {
+        const int k = gate.target;
+        constexpr double r = 0.70710678118654752440;
+        switch (gate.kind) {
+            case GateKind::h:  // H = X RY(pi/2)
+                open_[k].push_back(constant(Axis::y, r, r, constants_[1]));
+                open_[k].push_back(constant(Axis::x, 0.0, 1.0, constants_[0]));
+                break;
+            case GateKind::x:
+                if (open_[k].empty() && entangled_[k]) {
+                    origin_ ^= flips_[k];
+                } else {
+                    open_[k].push_back(constant(Axis::x, 0.0, 1.0, constants_[0]));
+                }
+                break;
+            case GateKind::rx: open_[k].push_back(turn(Axis::x, gate)); break;
+            case GateKind::ry: open_[k].push_back(turn(Axis::y, gate)); break;
+            case GateKind::rz: open_[k].push_back(turn(Axis::z, gate)); break;
+            case GateKind::cnot:
+                entangle(gate);
+                flips_[gate.control] ^= flips_[k];
+                break;
+            case GateKind::cz: {
+                entangle(gate);
+                Step step{};
+                step.kind = StepKind::negate;
+                step.map = index_map(origin_ ^ flips_[k] ^ flips_[gate.control],
+                                     ascending_basis(flips_without(k, gate.control)));
+                p_.steps.push_back(step);
+                break;
+            }
+        }
+    }
+
+    void entangle(const Gate& gate) {
+        for (int k : {gate.control, gate.target}) {
+            close(k);
+            entangled_[k] = true;
+        }
+    }
+
+    Turn constant(Axis axis, double cos_half, double sin_half, std::int64_t& slot) {
+        if (slot < 0) {
+            slot = static_cast<std::int64_t>(p_.uniform_angles.size());
+            p_.uniform_angles.push_back({false, 0, cos_half, sin_half});
+        }
+        return {axis, false, static_cast<std::uint32_t>(slot), -1};
+    }
+
+    Turn turn(Axis axis, const Gate& gate) {
+        if (gate.source == Source::constant) {
+            std::int64_t unshared = -1;
+            return constant(axis, std::cos(gate.value / 2), std::sin(gate.value / 2), unshared);
+        }
+        if (gate.source == Source::weight) {
+            const auto [at, added] = weight_slots_.try_emplace(
+                gate.index, static_cast<std::uint32_t>(p_.uniform_angles.size()));
+            if (added) p_.uniform_angles.push_back({true, gate.index, 0.0, 0.0});
+            return {axis, false, at->second, static_cast<std::int32_t>(gate.index)};
+        }
+        const auto [at, added] =
+            feature_slots_.try_emplace({gate.index, gate.transform, gate.value},
+                                       static_cast<std::uint32_t>(p_.lane_angles.size()));
+        if (added) p_.lane_angles.push_back({gate.index, gate.transform, gate.value});
+        return {axis, true, at->second, static_cast<std::int32_t>(p_.weights + at->second)};
+    }
+
+    void close(int k) {
+        if (open_[k].empty()) return;
+        const std::vector<Turn> turns = std::move(open_[k]);
+        open_[k].clear();
+        const Run run = make_run(turns);
+        if (!entangled_[k]) {
+            p_.leading[k] = run;
+            return;
+        }
+        Step step{};
+        step.kind = StepKind::rotate;
+        step.run = run;
+        step.flip = flips_[k];
+        step.map = index_map(origin_, ascending_basis(flips_without(k, k)));
+        p_.steps.push_back(step);
+    }
+
+    Run make_run(const std::vector<Turn>& turns) {
+        Run run{};
+        run.first = static_cast<std::uint32_t>(p_.turns.size());
+        run.count = static_cast<std::uint32_t>(turns.size());
+        run.matrix = p_.matrices++;
+        const auto has_gradient = std::find_if(turns.begin(), turns.end(),
+                                               [](const Turn& t) { return t.gradient >= 0; });
+        run.first_gradient = run.first + static_cast<std::uint32_t>(has_gradient - turns.begin());
+        const auto all_about = [&](Axis axis) {
+            return std::all_of(turns.begin(), turns.end(),
+                               [&](const Turn& t) { return t.axis == axis; });
+        };
+        run.shape = all_about(Axis::y)   ? Shape::real
+                    : all_about(Axis::z) ? Shape::diagonal
+                                         : Shape::general;
+        run.per_lane = std::any_of(turns.begin(), turns.end(),
+                                   [](const Turn& t) { return t.per_lane; });
+        p_.turns.insert(p_.turns.end(), turns.begin(), turns.end());
+        return run;
+    }
+
+    std::vector<std::uint32_t> flips_without(int a, int b) const {
+        std::vector<std::uint32_t> rest;
+        for (int k = 0; k < circuit_.qubits; ++k) {
+            if (k != a && k != b) rest.push_back(flips_[k]);
+        }
+        return rest;
+    }
+
+    void finish_gradient() {
+        const auto gives = [](const Run& run) {
+            return run.first_gradient < run.first + run.count;
+        };
+        p_.leading_gradient = std::any_of(p_.leading.begin(), p_.leading.end(), gives);
+        p_.reverse_end = 0;
+        if (p_.leading_gradient) return;
+        const auto first = std::find_if(p_.steps.begin(), p_.steps.end(), [&](const Step& s) {
+            return s.kind == StepKind::rotate && gives(s.run);
+        });
+        p_.reverse_end = static_cast<std::uint32_t>(first - p_.steps.begin());
+    }
+
+    Program& p_;
+    const Circuit& circuit_;
+    std::uint32_t origin_ = 0;
+    std::vector<std::uint32_t> flips_;
+    std::vector<std::vector<Turn>> open_;  // the turns of each qubit's unfinished run
+    std::vector<bool> entangled_;
+    std::int64_t constants_[2] = {-1, -1};  // slots of the angles pi and pi/2
+    std::map<std::uint32_t, std::uint32_t> weight_slots_;
+    std::map<std::tuple<std::uint32_t, Transform, double>, std::uint32_t> feature_slots_;
+};
+
+}  // namespace
+
+Program::Program(const Circuit& circuit)
+    : qubits(circuit.qubits), features(circuit.features), weights(circuit.weights),
+      outputs(circuit.outputs), readout{}, matrices(0), reverse_end(0), leading_gradient(false) {
+    check(circuit);
+    Compiler(*this, circuit).compile();
+}
+
+}  // namespace hpc_qlstm

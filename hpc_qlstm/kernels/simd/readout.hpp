@@ -1,0 +1,69 @@
+// <Z_k> of a state, and the bra of the reverse sweep, both in blocks of 256 logical states.
+#pragma once
+
+#include "index.hpp"
+#include "lanes.hpp"
+
+namespace hpc_qlstm {
+namespace {
+
+// outputs[k] = <Z_k>. Within a block, differences of neighbours give Z_0, their sums go on to
+// Z_1, and so forth; the higher outputs are signed sums of block totals. `table` holds 256.
+inline void expectations(const IndexMap& map, std::size_t count, const Lanes* psi, Lanes* table,
+                         Lanes* outputs) {
+    const Blocks blocks = blocks_of(map);
+    for (std::size_t k = 0; k < count; ++k) outputs[k] = Lanes{};
+    for (std::uint32_t block = 0; block < blocks.count; ++block) {
+        const std::uint32_t base = block_base(map, blocks.low_bits, block);
+        for (std::uint32_t n = 0; n < blocks.size; ++n) {
+            const Lanes* amplitude = psi + 2 * (base ^ map.low[n]);
+            table[n] = amplitude[0] * amplitude[0] + amplitude[1] * amplitude[1];
+        }
+        std::uint32_t size = blocks.size;
+        for (std::uint32_t k = 0; k < blocks.low_bits && k < count; ++k) {
+            size /= 2;
+            Lanes difference{};
+            for (std::uint32_t n = 0; n < size; ++n) {
+                const Lanes zero = table[2 * n], one = table[2 * n + 1];
+                difference += zero - one;
+                table[n] = zero + one;
+            }
+            if (k < count) outputs[k] += difference;
+        }
+        for (std::size_t k = kLowBits; k < count; ++k) {
+            outputs[k] += (block >> (k - kLowBits) & 1) ? -table[0] : table[0];
+        }
+    }
+}
+
+// bra = (sum over k of cotangent[k] Z_k) psi. `table` holds 256: the sums over the low outputs.
+inline void weighted_bra(const IndexMap& map, std::size_t count, const Lanes* cotangent,
+                         const Lanes* psi, Lanes* table, Lanes* bra) {
+    const Blocks blocks = blocks_of(map);
+    const std::size_t low = count < kLowBits ? count : kLowBits;
+    table[0] = Lanes{};
+    for (std::size_t k = 0; k < low; ++k) {
+        const std::size_t half = std::size_t{1} << k;
+        for (std::size_t n = 0; n < half; ++n) {
+            table[n + half] = table[n] - cotangent[k];
+            table[n] += cotangent[k];
+        }
+    }
+    const std::uint32_t mask = (1u << low) - 1;
+    for (std::uint32_t block = 0; block < blocks.count; ++block) {
+        const std::uint32_t base = block_base(map, blocks.low_bits, block);
+        Lanes high{};
+        for (std::size_t k = kLowBits; k < count; ++k) {
+            high += (block >> (k - kLowBits) & 1) ? -cotangent[k] : cotangent[k];
+        }
+        for (std::uint32_t n = 0; n < blocks.size; ++n) {
+            const std::size_t at = 2 * (base ^ map.low[n]);
+            const Lanes factor = table[n & mask] + high;
+            bra[at] = factor * psi[at];
+            bra[at + 1] = factor * psi[at + 1];
+        }
+    }
+}
+
+}  // namespace
+}  // namespace hpc_qlstm

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Run the whole test suite: serially, then under mpirun with 1, 2, 3 and 4 ranks.
+#
+# usage: scripts/test.sh [PYTEST ARGUMENT ...]
+# Installs what it needs into the active virtual environment, or into .venv; see environment.sh.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" "test"
+
+cd "$project"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+pytest "$@"
+for ranks in 1 2 3 4; do
+    echo "== mpirun -n $ranks"
+    mpirun -n "$ranks" python tests/mpi/run_rank.py "$@"
+done

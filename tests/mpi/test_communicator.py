@@ -1,0 +1,100 @@
+"""The communicator over MPI, the agreement on errors, and the exchange's collectives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.parallel import (
+    RowExchange,
+    SerialCommunicator,
+    on_root,
+    open_communicator,
+    threads_per_rank,
+    together,
+)
+
+pytestmark = pytest.mark.mpi
+
+
+def test_world_is_found_under_a_launcher(comm, agree):
+    found = open_communicator()
+    agree((found.rank, found.size) == (comm.rank, comm.size))
+    agree(open_communicator(comm).size == comm.size)
+
+
+def test_arrays_move(comm, agree):
+    ours = open_communicator(comm)
+    received = np.empty((comm.size, 3))
+    ours.allgather(np.full(3, float(comm.rank)), received)
+    agree(bool((received[:, 0] == np.arange(comm.size)).all()))
+    buffer = np.full(4, float(comm.rank))
+    ours.bcast(buffer)
+    agree(bool((buffer == 0).all()))
+    agree(len(ours.durations) == 2 and min(ours.durations) >= 0)
+
+
+def test_split_and_node(comm, agree):
+    ours = open_communicator(comm)
+    row = ours.split(comm.rank % 2)
+    agree(row.size == (comm.size + 1 - comm.rank % 2) // 2)
+    agree(ours.node_ranks() == list(range(comm.size)))
+    agree(threads_per_rank(ours) >= 1)
+
+
+def test_an_error_of_one_rank_is_raised_on_all(comm, agree):
+    last = comm.size - 1
+
+    def refuse():
+        if comm.rank == last:
+            raise InputError(f"rank {last} refuses")
+
+    with pytest.raises(InputError, match=f"rank {last} refuses"):
+        together(open_communicator(comm), refuse)
+    agree(True)
+
+
+def test_root_speaks_for_all(comm, agree):
+    ours = open_communicator(comm)
+    agree(on_root(ours, lambda: comm.rank) == 0)
+
+    def fail():
+        raise ValueError("only on root")
+
+    with pytest.raises(Exception, match="only on root"):
+        on_root(ours, fail)
+
+
+@pytest.mark.parametrize("replicated", [False, True])
+def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated):
+    ours = open_communicator(comm)
+    count = comm.size + 1
+    blocks = [range(r, r + 1) for r in range(comm.size - 1)] + [range(comm.size - 1, count)]
+    outputs, inputs = [1 + m % 2 for m in range(count)], [2 + m % 3 for m in range(count)]
+    exchange = RowExchange(ours, blocks, inputs, outputs, replicated=replicated)
+    batch = 3
+
+    def part(m, width, lead):
+        return 100.0 * m + np.arange(np.prod([*lead, width])).reshape(*lead, width)
+
+    z = exchange.gather_outputs([part(m, outputs[m], (4, batch)) for m in exchange.partitions])
+    gradients = exchange.gather_input_gradients(
+        [part(m, inputs[m], (batch,)) for m in exchange.partitions]
+    )
+    agree((z is not None) == (replicated or comm.rank == 0))
+    if z is not None:
+        expected = np.concatenate([part(m, outputs[m], (4, batch)) for m in range(count)], axis=2)
+        assert np.array_equal(z, expected)
+        assert all(np.array_equal(g, part(m, inputs[m], (batch,))) for m, g in enumerate(gradients))
+    hidden = np.full((batch, 2), float(comm.rank))
+    exchange.share_hidden(hidden)
+    agree(bool((hidden == (comm.rank if replicated else 0)).all()))
+
+
+def test_serial_communicator_needs_no_mpi():
+    serial = SerialCommunicator()
+    received = np.empty((1, 2))
+    serial.allgather(np.array([1.0, 2.0]), received)
+    assert received.tolist() == [[1.0, 2.0]]
+    assert serial.split(3).size == 1

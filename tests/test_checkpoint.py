@@ -1,0 +1,292 @@
+"""Checkpoints: complete or absent, verified when read, never another error than InputError."""
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.training import checkpoint as module
+from hpc_qlstm.training.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    compare_names,
+    find_checkpoints,
+    load_checkpoint,
+    load_newest,
+    save_checkpoint,
+)
+
+
+def make(epoch=3, **changes):
+    rng = np.random.default_rng(epoch)
+    weights = {"forget.0": rng.normal(size=(1, 2, 3)), "readout.bias": np.array([-0.0])}
+    fields = {
+        "config": '[data]\nfile = "ü.csv"\n',
+        "epoch": epoch,
+        "weights": weights,
+        "optimizer": {"first": rng.normal(size=7), "second": np.zeros(7)},
+        "optimizer_steps": 10 * epoch,
+        "history": [{"epoch": 1, "test_loss": 1 / 3, "test_r2": float("nan")}, {"epoch": 2}],
+        "best": {name: 2 * array for name, array in weights.items()},
+        "best_epoch": 1,
+        "best_loss": 1 / 3,
+        "seed": 2**32 - 1,
+        "scaling": {"feature.offset": np.array([5e-324])},
+        "batch": 0,
+        "versions": {"python": "3"},
+    }
+    return Checkpoint(**{**fields, **changes})
+
+
+def same(a, b):
+    """Whether two checkpoints are equal, arrays bit for bit."""
+    for entry in dataclasses.fields(Checkpoint):
+        left, right = getattr(a, entry.name), getattr(b, entry.name)
+        if entry.name in ("weights", "best", "optimizer", "scaling"):
+            left, right = (
+                {k: (v.dtype, v.shape, v.tobytes()) for k, v in value.items()}
+                for value in (left, right)
+            )
+        if json.dumps(left, default=repr) != json.dumps(right, default=repr) and left != right:
+            return False
+    return True
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = checkpoint_path(tmp_path, 3)
+    save_checkpoint(path, make())
+    return path
+
+
+def test_round_trip(saved):
+    assert saved.name == "epoch-00000003.h5"
+    assert os.listdir(saved.parent) == [saved.name]
+    stored = load_checkpoint(saved)
+    assert same(stored, make())
+    assert not same(stored, make(4))
+    assert np.signbit(stored.weights["readout.bias"][0])
+    save_checkpoint(saved, make(best_loss=float("inf"), history=[]))
+    assert load_checkpoint(saved).best_loss == np.inf
+    assert load_checkpoint(saved).history == []
+
+
+def test_versions_of_packages_are_stored(saved):
+    save_checkpoint(saved, make(versions={}))
+    assert {"python", "numpy", "h5py"} <= set(load_checkpoint(saved).versions)
+
+
+def refused_or_identical(path):
+    """True when refused; a file that reads must read as it was written."""
+    try:
+        stored = load_checkpoint(path)
+    except InputError as error:
+        assert str(path) in str(error)
+        return True
+    assert same(stored, make())
+    return False
+
+
+def test_torn_at_any_length(saved):
+    content = saved.read_bytes()
+    lengths = [*range(0, 200, 13), *range(200, len(content), len(content) // 80)]
+    for length in [*lengths, len(content) - 1]:
+        saved.write_bytes(content[:length])
+        assert refused_or_identical(saved), length
+
+
+def test_flipped_bits(saved):
+    content = saved.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(400):
+        altered = bytearray(content)
+        altered[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+        saved.write_bytes(altered)
+        refused += refused_or_identical(saved)
+    assert refused > 50
+    # Every bit of an array counts.
+    at = content.index(make().weights["forget.0"].tobytes())
+    for offset in range(0, 48, 5):
+        altered = bytearray(content)
+        altered[at + offset] ^= 1
+        saved.write_bytes(altered)
+        assert refused_or_identical(saved)
+
+
+@pytest.mark.parametrize("name", ["epoch", "seed", "best_loss", "optimizer_steps", "versions"])
+def test_altered_attributes(saved, name):
+    with h5py.File(saved, "r+") as file:
+        file.attrs[name] = '{"python": "2"}' if name == "versions" else file.attrs[name] - 1
+    with pytest.raises(InputError, match="the checksum does not match, the file was altered"):
+        load_checkpoint(saved)
+
+
+def reseal(file):
+    file.attrs["checksum"] = module._checksum(file)
+
+
+def test_added_renamed_and_retyped_arrays_are_noticed(saved):
+    content = saved.read_bytes()
+    for change in ("add", "rename", "retype", "delete"):
+        saved.write_bytes(content)
+        with h5py.File(saved, "r+") as file:
+            group = file["weights"]
+            if change == "add":
+                group["x"] = np.zeros(1)
+            elif change == "rename":
+                group.move("readout.bias", "readout.bia")
+            else:
+                del group["readout.bias"]
+                if change == "retype":
+                    group["readout.bias"] = np.array([-0.0], dtype=np.float32)
+        with pytest.raises(InputError, match="checksum does not match"):
+            load_checkpoint(saved)
+
+
+def test_other_formats_and_versions(saved, tmp_path):
+    with h5py.File(saved, "r+") as file:
+        file.attrs["version"] = 2
+        reseal(file)
+    with pytest.raises(InputError, match=r"epoch-00000003\.h5: has format version 2, allowed: 1"):
+        load_checkpoint(saved)
+    with h5py.File(saved, "r+") as file:
+        file.attrs["format"] = "another"
+    with pytest.raises(InputError, match="is not a checkpoint of hpc_qlstm"):
+        load_checkpoint(saved)
+    with h5py.File(saved, "w") as file:
+        file["a"] = 1.0
+    with pytest.raises(InputError, match="is not a checkpoint of hpc_qlstm"):
+        load_checkpoint(saved)
+    with pytest.raises(InputError, match=r"none\.h5: does not exist"):
+        load_checkpoint(tmp_path / "none.h5")
+    saved.write_text("epoch = 3\n")
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        load_checkpoint(saved)
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["attribute", "group", "string", "dataset"])
+def test_sealed_but_senseless_content(saved, kind):
+    with h5py.File(saved, "r+") as file:
+        if kind == "attribute":
+            del file.attrs["epoch"]
+        elif kind == "group":
+            file["other/x"] = np.zeros(2)
+        elif kind == "string":
+            file["weights/s"] = "text"
+        else:
+            del file["history"]
+            file["history"] = np.frombuffer(b"{no json", dtype=np.uint8)
+        if kind == "string":
+            file.attrs["checksum"] = "0"
+        else:
+            reseal(file)
+    with pytest.raises(InputError, match="epoch-00000003"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("kind", ["soft", "external", "dangling"])
+def test_links_are_not_followed(saved, tmp_path, kind):
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["secret"] = np.ones(1)
+    links = {
+        "soft": h5py.SoftLink("/best/readout.bias"),
+        "external": h5py.ExternalLink(str(other), "/secret"),
+        "dangling": h5py.SoftLink("/nowhere"),
+    }
+    with h5py.File(saved, "r+") as file:
+        del file["weights/readout.bias"]
+        file["weights/readout.bias"] = links[kind]
+        reseal(file)
+    stored = load_checkpoint(saved)
+    assert list(stored.weights) == ["forget.0"]
+    with pytest.raises(InputError, match=r"'readout\.bias' is missing"):
+        compare_names(stored.weights, make().weights, "weights")
+
+
+def failing(*_args, **_kwargs):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("where", ["write", "fsync", "rename"])
+def test_a_failed_write_leaves_the_old_checkpoint_and_no_rubbish(saved, monkeypatch, where):
+    if where == "write":
+        monkeypatch.setattr(h5py.Group, "create_dataset", failing)
+    elif where == "fsync":
+        monkeypatch.setattr(os, "fsync", failing)
+    else:
+        monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(saved, make(4))
+    monkeypatch.undo()
+    assert os.listdir(saved.parent) == [saved.name]
+    assert same(load_checkpoint(saved), make())
+
+
+def test_the_file_is_complete_and_synced_before_it_gets_its_name(saved, monkeypatch):
+    events, fsync, replace = [], os.fsync, Path.replace
+
+    def spy_fsync(descriptor):
+        events.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def spy_replace(self, target):
+        assert same(load_checkpoint(self), make(4))
+        assert same(load_checkpoint(saved), make())
+        events.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(Path, "replace", spy_replace)
+    save_checkpoint(saved, make(4))
+    temporary, *rest = events
+    assert re.fullmatch(r"\.epoch-00000003\.h5\.\d+\.tmp", temporary)
+    assert rest == ["rename", saved.parent.name]
+    assert same(load_checkpoint(saved), make(4))
+
+
+def test_load_newest_skips_what_is_torn(tmp_path):
+    assert load_newest(tmp_path) == (None, [])
+    for epoch in (2, 10, 9):
+        save_checkpoint(checkpoint_path(tmp_path, epoch), make(epoch))
+    (tmp_path / ".epoch-00000011.h5.1.tmp").write_bytes(b"left over")
+    assert [p.name[6:14] for p in find_checkpoints(tmp_path)] == ["00000010", "00000009", "00000002"]
+    newest = checkpoint_path(tmp_path, 10)
+    stored, warnings = load_newest(tmp_path)
+    assert stored.epoch == 10
+    assert warnings == []
+    newest.write_bytes(newest.read_bytes()[:-100])
+    stored, warnings = load_newest(tmp_path)
+    assert stored.epoch == 9
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"skipped a checkpoint: {newest}: ")
+    for path in find_checkpoints(tmp_path):
+        path.write_bytes(b"")
+    stored, warnings = load_newest(tmp_path)
+    assert stored is None
+    assert len(warnings) == 3
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({"a": np.zeros(2)}, "w: 'b' is missing, this is another model's checkpoint"),
+        ({"a": np.zeros(3), "b": np.zeros(1)}, r"w: 'a' is float64 \(3,\), the model needs float6"),
+        ({"a": np.zeros(2, "f4"), "b": np.zeros(1)}, r"w: 'a' is float32 \(2,\), the model needs"),
+        ({"a": np.zeros(2), "b": np.zeros(1), "c": 0}, "w: 'c' is not in the model"),
+    ],
+)
+def test_compare_names(stored, message):
+    expected = {"a": np.zeros(2), "b": np.zeros(1)}
+    compare_names(dict(expected), expected, "w")
+    with pytest.raises(InputError, match=message):
+        compare_names(stored, expected, "w")
