@@ -16,13 +16,18 @@ import pytest
 
 DATA = Path(__file__).parent / "data"
 
-LAUNCH_ENVIRONMENT = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-    "OMP_NUM_THREADS": "1",
-}
+
+@pytest.fixture(scope="session")
+def launch_environment() -> dict[str, str]:
+    """Lets Open MPI start as root and with more ranks than cores, one thread each."""
+    return {
+        **os.environ,
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
+        "PRTE_MCA_hwloc_default_binding_policy": "none",
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +58,7 @@ def command() -> Callable[..., list[str]]:
 
 @pytest.fixture
 def hpc_qlstm_run(
-    command: Callable[..., list[str]], tmp_path: Path
+    command: Callable[..., list[str]], launch_environment: dict[str, str], tmp_path: Path
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `hpc-qlstm ARGUMENTS` in a temporary folder, under mpirun when `ranks` is given."""
 
@@ -61,7 +66,7 @@ def hpc_qlstm_run(
         return subprocess.run(
             command(*arguments, ranks=ranks),
             cwd=tmp_path,
-            env={**os.environ, **LAUNCH_ENVIRONMENT},
+            env=launch_environment,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -84,6 +89,8 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
             "output": {"run_dir": str(tmp_path / "run"), "figures": False},
         }
         for section, keys in sections.items():
+            if "file" in keys:
+                values[section] = {}
             values.setdefault(section, {}).update(keys)
         path = tmp_path / name
         path.write_text(tomli_w.dumps(values))

@@ -105,9 +105,7 @@ def test_process_grid_refuses_and_lists_what_works(size, count):
 
 
 def layout_of(*sizes, hidden=3, outputs=2):
-    circuits = [
-        ansatz("rot_ring", qubits=q, features=f, outputs=n, depth=2) for q, f, n in sizes
-    ]
+    circuits = [ansatz("rot_ring", qubits=q, features=f, outputs=n, depth=2) for q, f, n in sizes]
     return WeightLayout(tuple(circuits), hidden, outputs)
 
 

@@ -95,9 +95,7 @@ def test_every_strategy_covers_v_and_sums_to_hidden(name, hidden, inputs, order,
         lengths = [len(part) for part in p.inputs]
         assert sum(lengths) == size
         assert max(lengths) - min(lengths) <= 1
-    assert all(
-        q == max(len(i), n) for i, n, q in zip(p.inputs, p.outputs, p.qubits, strict=True)
-    )
+    assert all(q == max(len(i), n) for i, n, q in zip(p.inputs, p.outputs, p.qubits, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset, Scaler, load, windows_for_prediction
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.parallel import Communicator, on_root
+from hpc_qlstm.parallel import Communicator, on_root, together
 from hpc_qlstm.training.checkpoint import Checkpoint, compare_names, load_newest
 from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
 from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory
@@ -73,8 +73,12 @@ def open_run(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
     model = place_model(config, comm, *sizes)
     layout = model.model.layout
     arrays = stored.weights if which == "last" else stored.best
-    compare_names(arrays, layout.views(np.zeros(layout.size)), "checkpoint weights")
-    return TrainedRun(run, config, stored, model, layout.flatten(arrays))
+
+    def flat() -> Float:
+        compare_names(arrays, layout.views(np.zeros(layout.size)), "checkpoint weights")
+        return layout.flatten(arrays)
+
+    return TrainedRun(run, config, stored, model, together(comm, flat))
 
 
 def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> Evaluation:

@@ -5,6 +5,8 @@ signal is mechanical, otherwise in the units of the formula. The range of each a
 and enforced in `tasks`. The suite of signals is that of Chen, Yoo and Fang, "Quantum long
 short-term memory" (arXiv 2009.01783), which the distributed QLSTM (arXiv 2503.14088, sec. III)
 takes up; equation numbers refer to the latter.
+
+SciPy is imported where it is needed: it would be a third of the start-up time of every command.
 """
 
 from __future__ import annotations
@@ -12,8 +14,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.integrate import solve_ivp
-from scipy.special import gammaln, jv
 
 from hpc_qlstm.data.series import Float
 from hpc_qlstm.errors import InputError
@@ -36,6 +36,8 @@ def damped_pendulum(
     theta'' = -(b/m) theta' - (g/length) sin(theta), from theta0 (rad) and theta_dot0 (rad/s),
     on [0, t_end]. Integrated to a relative error of about 1e-10.
     """
+    from scipy.integrate import solve_ivp
+
     time = np.linspace(0.0, t_end, points)
 
     def derivative(_: float, state: Float) -> tuple[float, float]:
@@ -114,6 +116,8 @@ def narma(
 
 def bessel_j2(points: int, t_start: float, t_end: float) -> Signal:
     """Bessel function of the first kind and second order, J_2(t), on [t_start, t_end]."""
+    from scipy.special import jv
+
     time = np.linspace(t_start, t_end, points)
     return time, np.asarray(jv(2, time), dtype=np.float64)
 
@@ -145,6 +149,8 @@ def population_inversion(points: int, t_end: float, nbar: float, g: float) -> Si
     coherent field of mean photon number nbar, P_n = exp(-nbar) nbar^n / n!. The oscillation
     collapses after about 1/g and revives around t = 2 pi sqrt(nbar) / g.
     """
+    from scipy.special import gammaln
+
     time = np.linspace(0.0, t_end, points)
     # Beyond twelve standard deviations (and 30 for small nbar) the weights are below 1e-16.
     reach = 12.0 * math.sqrt(nbar) + 30.0

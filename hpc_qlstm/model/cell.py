@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 from hpc_qlstm.circuits.circuit import Float
 
@@ -26,10 +25,13 @@ class CellCache:
 
 def cell_forward(z: Float, cell: Float) -> tuple[Float, Float, CellCache]:
     """h_t, c_t (B, d_h) and the cache, from z (4, B, d_h) and c_{t-1} (B, d_h)."""
-    gates = np.empty_like(z)
-    expit(z[:2], out=gates[:2])
-    np.tanh(z[2], out=gates[2])
-    expit(z[3], out=gates[3])
+    # sigmoid(z) = (1 + tanh(z / 2)) / 2: one function for all gates, and it cannot overflow.
+    gates = 0.5 * z
+    gates[2] = z[2]
+    np.tanh(gates, out=gates)
+    for sigmoid in (gates[:2], gates[3]):
+        sigmoid += 1.0
+        sigmoid *= 0.5
     forget, take, candidate, output = gates
     new_cell = forget * cell + take * candidate
     tanh_cell = np.tanh(new_cell)

@@ -53,7 +53,7 @@ def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:
     notes = []
     try:
         if run.path.is_dir() and any(run.path.iterdir()):
-            if not run.config.exists():
+            if not (run.config.is_file() and run.metrics.is_file() and run.checkpoints.is_dir()):
                 raise InputError(
                     f"output.run_dir: {run.path} holds other files, allowed: a new or empty folder"
                 )

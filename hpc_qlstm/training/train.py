@@ -12,7 +12,7 @@ from rich.console import Console
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import Source, load_config
-from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
+from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator, together
 from hpc_qlstm.training.checkpoint import (
     checkpoint_path,
     find_checkpoints,
@@ -89,15 +89,14 @@ def resume(
         def newest() -> tuple[Any, list[str]]:
             stored, warnings = load_newest(run.checkpoints)
             if stored is not None:
-                trainer.restore(stored)
                 warnings.append(f"resuming {run.path} after epoch {stored.epoch}")
             else:
                 warnings.append(f"{run.path} has no checkpoint, starting from the beginning")
             return stored, warnings
 
         stored, notes = on_root(comm, newest)
-        if stored is not None and comm.rank:
-            trainer.restore(stored)
+        if stored is not None:
+            together(comm, lambda: trainer.restore(stored))
         if comm.rank == 0:
             run.checkpoints.mkdir(exist_ok=True)
             write_records(run.metrics, trainer.state.history)
