@@ -145,6 +145,10 @@ def _run(rank: int) -> int:
         usage: Any = error
         if rank == 0:
             _error(usage.format_message())
+        if launched_rank() is not None:
+            # All ranks got the same words. A launcher ends the job when the first of them leaves,
+            # so wait until rank 0 has spoken.
+            open_communicator().allgather_object(None)
         return int(getattr(usage, "exit_code", EXIT_BAD_INPUT))
     return result if isinstance(result, int) else 0
 

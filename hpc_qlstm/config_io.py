@@ -44,7 +44,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid TOML ({error})") from None
 
 
@@ -57,8 +57,8 @@ def config_text(config: Config) -> str:
 def _copy(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _copy(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return list(value)
+    if isinstance(value, tuple | list):
+        return [_copy(item) for item in value]
     return value
 
 
@@ -70,7 +70,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override!r}: allowed: section.key=value")
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
     table = values
     for key in keys[:-1]:
@@ -95,9 +95,12 @@ def _describe_all(details: Sequence[Any]) -> list[str]:
 
 def _describe(detail: Any) -> str:
     """One sentence for one of pydantic's errors: path, what was given, what is allowed."""
-    path = ".".join(_steps(detail["loc"])) or "configuration"
     kind, context = detail["type"], detail.get("ctx", {})
     given = _shorten(repr(detail.get("input")))
+    steps = _steps(detail["loc"])
+    if kind == "extra_forbidden":
+        steps = [str(step) for step in detail["loc"]]
+    path = ".".join(steps) or "configuration"
     if kind == "extra_forbidden":
         return f"{path}: unknown key, allowed: {_allowed_keys(detail['loc'])}"
     if kind == "value_error":

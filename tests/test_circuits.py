@@ -95,7 +95,7 @@ def test_encodings(encoding, gates):
     [
         ({"name": "ring"}, "'ring' is not known, allowed: rot_ring, ry_brickwork"),
         ({"encoding": "angle"}, "'angle' is not known, allowed: arctan_ry_rz"),
-        ({"depth": 0}, "depth is 0, allowed: 1 or more"),
+        ({"depth": 0}, "depth is 0, allowed: an integer of 1 or more"),
         ({"features": 4}, "3 qubits are too few for 4 features and 2 outputs, allowed: 4 or more"),
         ({"outputs": 5}, "allowed: 5 or more"),
         ({"outputs": 0}, "outputs is 0, allowed: 1 to 3"),

@@ -171,7 +171,6 @@ def test_resume_for_more_epochs_equals_a_longer_run(tmp_path):
     assert same_weights(again.weights, resumed.weights)
 
 
-@pytest.mark.xfail(strict=True, reason="resume with overrides leaves the old config.toml")
 def test_overrides_of_resume_are_written_to_the_run_directory(tmp_path):
     train(tmp_path / "run")
     result = hpc_qlstm.resume(tmp_path / "run", overrides=["training.epochs=3"], quiet=True)

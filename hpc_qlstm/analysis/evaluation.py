@@ -21,6 +21,7 @@ from hpc_qlstm.training.setup import build_dataset, place_model
 from hpc_qlstm.training.step import DistributedModel
 
 Which = Literal["last", "best"]
+Part = Literal["feature", "target"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TrainedRun:
     model: DistributedModel
     weights: Float
 
-    def scaler(self, name: Literal["feature", "target"]) -> Scaler:
+    def scaler(self, name: Part) -> Scaler:
         """The scaling that the model was trained with."""
         arrays = self.checkpoint.scaling
         return Scaler(self.config.data.scaler, arrays[f"{name}.offset"], arrays[f"{name}.factor"])
@@ -84,7 +85,7 @@ def open_run(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
 def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> Evaluation:
     """Predict the run's training and test windows. Collective; raises InputError."""
     trained = open_run(run_dir, comm, which)
-    data = on_root(comm, lambda: build_dataset(trained.config))
+    data = on_root(comm, lambda: _unchanged_data(trained))
     predictions, scores = [], {}
     for part, x, y in (
         ("train", data.train_x, data.train_y),
@@ -100,6 +101,25 @@ def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
     checkpoint = trained.checkpoint
     epoch = checkpoint.epoch if which == "last" else checkpoint.best_epoch
     return Evaluation(data, predictions[0], predictions[1], epoch, checkpoint.history, scores)
+
+
+def _unchanged_data(trained: TrainedRun) -> Dataset:
+    """The run's windows; InputError when its data is no longer what it was trained on."""
+    data = build_dataset(trained.config)
+    scalers: tuple[tuple[Part, Scaler], ...] = (
+        ("feature", data.feature_scaler),
+        ("target", data.target_scaler),
+    )
+    for name, now in scalers:
+        then = trained.scaler(name)
+        if not (
+            np.array_equal(now.offset, then.offset) and np.array_equal(now.factor, then.factor)
+        ):
+            raise InputError(
+                f"{trained.config.data.source}: has changed since the run was trained, its "
+                "scaling is another; use predict for new data"
+            )
+    return data
 
 
 def predict(

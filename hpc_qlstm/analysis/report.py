@@ -11,6 +11,7 @@ from hpc_qlstm.analysis.evaluation import Evaluation
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.training.checkpoint import package_versions
+from hpc_qlstm.training.run_directory import replace_text
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -54,9 +55,7 @@ def write_report(
 {_table(("package", "version"), package_versions().items())}
 </body></html>
 """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    replace_text(path, page)
 
 
 def _time_table(evaluation: Evaluation) -> str:

@@ -7,6 +7,7 @@ arXiv 2009.01783); `ry_brickwork` is that of the first author's code of 2024.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from numbers import Integral
 
 from hpc_qlstm.circuits.circuit import Circuit, Feature, Gate, Weight
 from hpc_qlstm.errors import InputError
@@ -81,8 +82,8 @@ def ansatz(
     encoding = encoding or _ENCODING_OF[name]
     if encoding not in ENCODINGS:
         raise InputError(f"encoding: {encoding!r} is not known, allowed: {', '.join(ENCODINGS)}")
-    if depth < 1:
-        raise InputError(f"ansatz: depth is {depth}, allowed: 1 or more")
+    if isinstance(depth, bool) or not isinstance(depth, Integral) or depth < 1:
+        raise InputError(f"ansatz: depth is {depth!r}, allowed: an integer of 1 or more")
     if qubits < max(features, outputs):
         raise InputError(
             f"ansatz: {qubits} qubits are too few for {features} features and {outputs} outputs, "

@@ -168,6 +168,18 @@ class Circuit:
         return to_weights, to_features
 
 
+def float_array(name: str, value: object) -> Float:
+    """A user's value as a contiguous float64 array; InputError, with its name, if it is none."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "fiu":
+        given = array.dtype if array.dtype != object else type(value).__name__
+        raise InputError(f"{name} is no array of real numbers ({given} given)")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
 def apply_transform(transform: Transform, x: Float) -> Float:
     """The named transform of feature values."""
     if transform == "arctan":

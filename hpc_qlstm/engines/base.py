@@ -12,9 +12,7 @@ import abc
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.errors import InputError, UnsupportedError
 
 Gradient = Literal["adjoint", "parameter_shift"]
@@ -73,7 +71,7 @@ class Engine(abc.ABC):
         gradient (B, D_m). Raises InputError for wrong shapes.
         """
         features, weights = self._checked(circuit, features, weights)
-        cotangent = np.ascontiguousarray(cotangent, dtype=np.float64)
+        cotangent = float_array("cotangent", cotangent)
         if cotangent.shape != (features.shape[0], circuit.outputs):
             raise InputError(
                 f"cotangent has shape {cotangent.shape}, "
@@ -92,8 +90,7 @@ class Engine(abc.ABC):
 
     def _checked(self, circuit: Circuit, features: Float, weights: Float) -> tuple[Float, Float]:
         self.check(circuit)
-        features = np.ascontiguousarray(features, dtype=np.float64)
-        weights = np.ascontiguousarray(weights, dtype=np.float64)
+        features, weights = float_array("features", features), float_array("weights", weights)
         if features.ndim != 2 or features.shape[1] != circuit.features:
             raise InputError(
                 f"features have shape {features.shape}, allowed: (samples, {circuit.features})"

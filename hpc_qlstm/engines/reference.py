@@ -29,7 +29,7 @@ _X = _PAULI["rx"]
 def _apply(matrix: Complex, state: Complex, qubit: int) -> Complex:
     """Apply a 2x2 matrix, or one matrix per sample (B, 2, 2), to one qubit."""
     moved = np.moveaxis(state, 1 + qubit, 1)
-    flat = moved.reshape(*moved.shape[:2], -1)
+    flat = moved.reshape(*moved.shape[:2], 2 ** (state.ndim - 2))
     return np.moveaxis((matrix @ flat).reshape(moved.shape), 1, 1 + qubit)
 
 
@@ -107,7 +107,7 @@ class ReferenceEngine(Engine):
         """Gradient of sum_k cotangent[:, k] <Z_k> by every variable angle, (B, A)."""
         bra = np.zeros_like(state)
         for k in range(circuit.outputs):
-            shape = (-1,) + (1,) * circuit.qubits
+            shape = (state.shape[0],) + (1,) * circuit.qubits
             bra += cotangent[:, k].reshape(shape) * _apply(_PAULI["rz"], state, k)
         gradient = np.zeros_like(angles)
         column = angles.shape[1]

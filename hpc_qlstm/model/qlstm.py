@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from hpc_qlstm.circuits import ansatz as build_ansatz
-from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.circuits.circuit import Float, float_array
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.engines.base import Gradient
 from hpc_qlstm.errors import InputError, UnsupportedError
@@ -74,7 +75,7 @@ class QLSTM:
             "output_size": output_size,
         }
         for name, value in sizes.items():
-            if not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise InputError(f"{name} is {value!r}, allowed: an integer of 1 or more")
         if order not in ("hx", "xh"):
             raise InputError(f"order is {order!r}, allowed: 'hx' or 'xh'")
@@ -134,7 +135,7 @@ class QLSTM:
     def _loss_and_gradients(
         self, weights: Mapping[str, Float], x: Float, y: Float
     ) -> tuple[float, dict[str, Float], Float]:
-        x, y = self._checked(x), np.ascontiguousarray(y, dtype=np.float64)
+        x, y = self._checked(x), float_array("y", y)
         if y.shape != self.prediction_shape(x):
             raise InputError(f"y has shape {y.shape}, allowed: {self.prediction_shape(x)}")
         exchange = LocalExchange(self.partition.count)
@@ -228,7 +229,7 @@ class QLSTM:
         return (x.shape[0], *steps, self.output_size)
 
     def _checked(self, x: Float) -> Float:
-        x = np.ascontiguousarray(x, dtype=np.float64)
+        x = float_array("X", x)
         if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
             raise InputError(
                 f"X has shape {x.shape}, allowed: (samples, steps, {self.input_size}), none zero"

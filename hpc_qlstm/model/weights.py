@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 
-from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.cell import GATES
 
@@ -73,17 +74,18 @@ class WeightLayout:
         """A new flat vector from named weights; InputError names the first that does not fit."""
         flat = np.empty(self.size)
         views = self.views(flat)
+        if not isinstance(named, Mapping):
+            raise InputError(f"weights: {type(named).__name__} given, allowed: arrays by name")
         unknown = [name for name in named if name not in views]
         if unknown:
             raise InputError(f"weights: {unknown[0]!r} is not one of this model's")
         for name, view in views.items():
             if name not in named:
                 raise InputError(f"weights: {name!r} is missing")
-            given = np.asarray(named[name])
-            if given.shape != view.shape or given.dtype.kind not in "fiu":
+            given = float_array(f"weights: {name!r}", named[name])
+            if given.shape != view.shape:
                 raise InputError(
-                    f"weights: {name!r} is {given.dtype} {given.shape}, "
-                    f"allowed: float64 {view.shape}"
+                    f"weights: {name!r} has shape {given.shape}, allowed: {view.shape}"
                 )
             view[...] = given
         return flat
@@ -94,6 +96,8 @@ class WeightLayout:
         Random streams are keyed by (seed, gate, partition), so that they depend neither on the
         number of ranks nor on the other partitions.
         """
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+            raise InputError(f"seed is {seed!r}, allowed: an integer of 0 or more")
         flat = np.empty(self.size)
         for m in range(len(self.circuits)):
             for g in range(len(GATES)):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from operator import index
 from typing import Literal
 
 import numpy as np
@@ -37,15 +39,19 @@ class Partition:
         outputs: Sequence[int],
         qubits: Sequence[int] | None = None,
     ) -> None:
-        lists = tuple(tuple(int(i) for i in part) for part in inputs)
-        counts = tuple(int(n) for n in outputs)
+        try:
+            lists = tuple(tuple(index(i) for i in part) for part in inputs)
+            counts = tuple(index(n) for n in outputs)
+            given = None if qubits is None else tuple(index(q) for q in qubits)
+        except TypeError as error:
+            raise InputError(f"partition: {error}, allowed: lists of integers") from None
         if not lists or len(lists) != len(counts):
             raise InputError(
                 f"partition: {len(lists)} input lists and {len(counts)} output counts, "
                 "allowed: one of each for every partition"
             )
         needed = tuple(max(len(part), n) for part, n in zip(lists, counts, strict=True))
-        sizes = needed if qubits is None else tuple(int(q) for q in qubits)
+        sizes = needed if given is None else given
         if len(sizes) != len(lists):
             raise InputError(f"partition.qubits: {len(sizes)} given, allowed: {len(lists)}")
         for m, (part, n, q) in enumerate(zip(lists, counts, sizes, strict=True)):
@@ -97,9 +103,8 @@ class Partition:
 
     def with_qubits(self, qubits: int | Sequence[int] | None) -> Partition:
         """The same partition with other numbers of qubits; one number serves all partitions."""
-        if isinstance(qubits, int):
-            qubits = [qubits] * self.count
-        return Partition(self.inputs, self.outputs, qubits)
+        each = [int(qubits)] * self.count if isinstance(qubits, Integral) else qubits
+        return Partition(self.inputs, self.outputs, each)  # type: ignore[arg-type]
 
     @classmethod
     def contiguous(cls, size: int, hidden_size: int, count: int) -> Partition:

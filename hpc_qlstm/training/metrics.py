@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,11 @@ def mean_squared_error(prediction: Float, target: Float) -> float:
 
 
 def r_squared(prediction: Float, target: Float) -> float:
-    """R2 = 1 - residual / total sum of squares; nan for a constant target."""
+    """R2 = 1 - residual / total sum of squares; 0 for a constant target, which has no variance."""
     residual = float(np.sum((target - prediction) ** 2))
     total = float(np.sum((target - target.mean(axis=0)) ** 2))
-    return 1.0 - residual / total if total > 0 else float("nan")
+    rounding = 1e-24 * float(np.sum(target**2))
+    return 1.0 - residual / total if total > rounding else 0.0
 
 
 def time_shares(
@@ -56,14 +56,7 @@ def time_shares(
     }
 
 
-def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Replace a metrics.jsonl by these records, atomically."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
-    temporary.replace(path)
-
-
 def append_record(path: Path, record: Record) -> None:
     """Add one line to a metrics.jsonl."""
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")

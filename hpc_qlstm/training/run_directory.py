@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import config_text, load_config
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.training.metrics import Record
 
 
 @dataclass(frozen=True)
@@ -47,26 +49,50 @@ def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:
     """Make the run directory and save the resolved configuration in it. For rank 0.
 
     A run that is already there is renamed, with the first free number behind a `~`; the second
-    value says so. Raises InputError where the path cannot be used.
+    value says so. Raises InputError where the path cannot be used or holds something else.
     """
     run = RunDirectory(Path(config.output.run_dir))
     notes = []
     try:
         if run.path.is_dir() and any(run.path.iterdir()):
-            if not (run.config.is_file() and run.metrics.is_file() and run.checkpoints.is_dir()):
+            is_run = run.config.is_file() and run.metrics.is_file() and run.checkpoints.is_dir()
+            if not is_run or Path.cwd().is_relative_to(run.path.resolve()):
                 raise InputError(
                     f"output.run_dir: {run.path} holds other files, allowed: a new or empty folder"
                 )
             notes.append(f"the run in {run.path} was moved to {_move_aside(run.path)}")
         for folder in (run.checkpoints, run.figures):
             folder.mkdir(parents=True, exist_ok=True)
-        run.config.write_text(config_text(config))
-        run.metrics.write_text("")
+        replace_text(run.config, config_text(config))
+        replace_text(run.metrics, "")
     except OSError as error:
         raise InputError(
             f"output.run_dir: {run.path} cannot be used ({error.strerror}: {error.filename})"
         ) from None
     return run, notes
+
+
+def continue_run(run: RunDirectory, config: Config, history: Iterable[Record]) -> None:
+    """Bring an existing run directory to where a resumed run stands. For rank 0.
+
+    The configuration may have been overridden, metrics.jsonl may be ahead of the checkpoint or end
+    in a torn line, and a killed process may have left temporary files.
+    """
+    try:
+        run.checkpoints.mkdir(exist_ok=True)
+        for leftover in run.checkpoints.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        replace_text(run.config, config_text(config))
+        replace_text(run.metrics, "".join(json.dumps(record) + "\n" for record in history))
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file so that it is never seen incomplete."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def open_run_directory(

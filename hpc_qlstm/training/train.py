@@ -19,10 +19,11 @@ from hpc_qlstm.training.checkpoint import (
     load_newest,
     save_checkpoint,
 )
-from hpc_qlstm.training.metrics import Record, append_record, write_records
+from hpc_qlstm.training.metrics import Record, append_record
 from hpc_qlstm.training.progress import ProgressReport
 from hpc_qlstm.training.run_directory import (
     RunDirectory,
+    continue_run,
     create_run_directory,
     open_run_directory,
 )
@@ -97,9 +98,7 @@ def resume(
         stored, notes = on_root(comm, newest)
         if stored is not None:
             together(comm, lambda: trainer.restore(stored))
-        if comm.rank == 0:
-            run.checkpoints.mkdir(exist_ok=True)
-            write_records(run.metrics, trainer.state.history)
+        on_root(comm, lambda: continue_run(run, config, trainer.state.history))
         return _run(run, trainer, comm, [*notes, *setup.warnings], console, quiet)
 
 

@@ -64,6 +64,7 @@ class Trainer:
         train_loss = float(np.mean(losses))
         prediction = self.model.predict(state.weights, self.data.test_x)
         test_loss = mean_squared_error(prediction, self.data.test_y)
+        self._require_finite("the test loss", test_loss)
         state.epoch += 1
         record: Record = {
             "epoch": state.epoch,
@@ -134,15 +135,19 @@ class Trainer:
         loss, gradient = self.model.loss_and_gradient(
             weights, self.data.train_x[rows], self.data.train_y[rows]
         )
-        if not (math.isfinite(loss) and np.isfinite(gradient).all()):
-            error = TrainingError(
-                f"epoch {self.state.epoch + 1}, batch {number + 1}: the loss is {loss} and its "
-                "gradient is not finite; a smaller learning_rate or clip_norm may help"
-            )
-            error.shared = True  # type: ignore[attr-defined]  # every rank has the same numbers
-            raise error
+        self._require_finite(f"batch {number + 1}: the loss", loss)
+        self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
         if self.model.comm.rank == 0:
             clip(gradient, self._training.clip_norm)
             self._optimizer.step(weights, gradient, rate)
         self.model.share_weights(weights)
         return loss
+
+    def _require_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            error = TrainingError(
+                f"epoch {self.state.epoch + 1}, {what} is {value}; "
+                "a smaller learning_rate or clip_norm may help"
+            )
+            error.shared = True  # type: ignore[attr-defined]  # every rank has the same numbers
+            raise error
