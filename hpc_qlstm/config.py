@@ -196,8 +196,10 @@ class TrainingConfig(Section):
 class CheckpointConfig(Section):
     """When checkpoints are written and how many are kept."""
 
-    every: Annotated[int, Field(ge=1, le=10_000_000)] = 1
-    """Epochs between checkpoints; the last epoch is always written."""
+    every: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Epochs between checkpoints; default: as `interval` says. The last epoch is always written."""
+    interval: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 1.0
+    """Without `every`: a checkpoint after the first epoch that ends this many seconds later."""
     keep: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """Newest checkpoints that are kept; 0: all."""
 

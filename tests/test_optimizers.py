@@ -80,7 +80,7 @@ def test_restore_copies():
     ("state", "message"),
     [
         ({"first": np.zeros(3)}, "optimizer state: 'second' is missing"),
-        ({"square": np.zeros(3)}, "optimizer state: 'first' is missing"),
+        ({"square": np.zeros(3)}, "'square' belongs to another optimizer"),
         ({"first": np.zeros(3), "second": np.zeros(4)}, r"'second' has shape \(4,\), allowed: \(3"),
     ],
 )

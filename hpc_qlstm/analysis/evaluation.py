@@ -15,6 +15,7 @@ from hpc_qlstm.data import Dataset, Scaler, load, windows_for_prediction
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root, together
 from hpc_qlstm.training.checkpoint import Checkpoint, compare_names, load_newest
+from hpc_qlstm.training.compatibility import require_same_data, require_same_model
 from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
 from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory
 from hpc_qlstm.training.setup import build_dataset, place_model
@@ -36,7 +37,7 @@ class TrainedRun:
 
     def scaler(self, name: Part) -> Scaler:
         """The scaling that the model was trained with."""
-        arrays = self.checkpoint.scaling
+        arrays = self.checkpoint.data
         return Scaler(self.config.data.scaler, arrays[f"{name}.offset"], arrays[f"{name}.factor"])
 
 
@@ -70,13 +71,14 @@ def open_run(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
         return stored
 
     stored = on_root(comm, newest)
-    sizes = [stored.scaling[f"{name}.offset"].size for name in ("feature", "target")]
+    sizes = [stored.data[f"{name}.offset"].size for name in ("feature", "target")]
     model = place_model(config, comm, *sizes)
     layout = model.model.layout
     arrays = stored.weights if which == "last" else stored.best
 
     def flat() -> Float:
         compare_names(arrays, layout.views(np.zeros(layout.size)), "checkpoint weights")
+        require_same_model(stored, config)
         return layout.flatten(arrays)
 
     return TrainedRun(run, config, stored, model, together(comm, flat))
@@ -85,7 +87,13 @@ def open_run(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
 def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> Evaluation:
     """Predict the run's training and test windows. Collective; raises InputError."""
     trained = open_run(run_dir, comm, which)
-    data = on_root(comm, lambda: _unchanged_data(trained))
+
+    def unchanged_data() -> Dataset:
+        data = build_dataset(trained.config)
+        require_same_data(trained.checkpoint, data, trained.config.data.source)
+        return data
+
+    data = on_root(comm, unchanged_data)
     predictions, scores = [], {}
     for part, x, y in (
         ("train", data.train_x, data.train_y),
@@ -101,25 +109,6 @@ def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
     checkpoint = trained.checkpoint
     epoch = checkpoint.epoch if which == "last" else checkpoint.best_epoch
     return Evaluation(data, predictions[0], predictions[1], epoch, checkpoint.history, scores)
-
-
-def _unchanged_data(trained: TrainedRun) -> Dataset:
-    """The run's windows; InputError when its data is no longer what it was trained on."""
-    data = build_dataset(trained.config)
-    scalers: tuple[tuple[Part, Scaler], ...] = (
-        ("feature", data.feature_scaler),
-        ("target", data.target_scaler),
-    )
-    for name, now in scalers:
-        then = trained.scaler(name)
-        if not (
-            np.array_equal(now.offset, then.offset) and np.array_equal(now.factor, then.factor)
-        ):
-            raise InputError(
-                f"{trained.config.data.source}: has changed since the run was trained, its "
-                "scaling is another; use predict for new data"
-            )
-    return data
 
 
 def predict(

@@ -149,11 +149,13 @@ class QLSTM:
         loss = float(np.add.reduce(parts.loss)) / y.size
         return loss, self.layout.views(flat), parts.to_x
 
-    def predict_local(self, flat: Float, x: Float, exchange: Exchange) -> Float | None:
+    def predict_local(
+        self, flat: Float, x: Float, exchange: Exchange, gates: LocalGates | None = None
+    ) -> Float | None:
         """Predictions on ranks that update the cell, None on others. Collective on the row."""
         if not x.shape[0]:
             return np.empty(self.prediction_shape(x))
-        trace = self._forward(flat, x, self.local_gates(exchange.partitions), exchange)
+        trace = self._forward(flat, x, gates or self.local_gates(exchange.partitions), exchange)
         return self._read(flat, trace) if exchange.updates_cell else None
 
     def gradient_blocks(

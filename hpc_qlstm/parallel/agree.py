@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -26,8 +27,9 @@ def together(comm: Communicator, function: Callable[[], T]) -> T:
     except HpcQlstmError as failure:
         error = failure
     except Exception as failure:
+        # The message travels to all ranks; where it came from is shown here.
+        traceback.print_exc()
         error = HpcQlstmError(f"{type(failure).__name__}: {failure}")
-        error.__cause__ = failure
     errors = comm.allgather_object(error)
     _raise_first(errors)
     return result  # type: ignore[return-value]
@@ -65,6 +67,10 @@ def ending_all(comm: Communicator) -> Iterator[None]:
     except BaseException as error:
         if comm.size == 1 or getattr(error, "shared", False):
             raise
+        if comm.rank:
+            # Where all ranks have the same trouble, one message is enough: rank 0's, which ends
+            # the others while they wait here.
+            time.sleep(1.0)
         if isinstance(error, HpcQlstmError):
             print(f"error: rank {comm.rank}: {error}", file=sys.stderr, flush=True)
         else:

@@ -16,15 +16,20 @@ def threads_per_rank(comm: Communicator) -> int:
     mask = processors()
     masks = comm.allgather_object(mask)
     neighbours = comm.node_ranks()
-    given = os.environ.get("OMP_NUM_THREADS", "")
+    # A list gives the threads of nested levels; the first is the outermost.
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     if given.isdigit() and int(given) > 0:
         return int(given)
     sharing: int = sum(masks[rank] == mask for rank in neighbours)
     return max(1, len(mask) // sharing)
 
 
-def processors() -> tuple[int, ...]:
-    """The processors this process may run on; all of them where the system cannot tell. Local."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
+def processors(pid: int = 0) -> tuple[int, ...]:
+    """The processors that a process, by default this one, may run on. Local.
+
+    All processors where the system cannot tell.
+    """
+    try:
+        return tuple(sorted(os.sched_getaffinity(pid)))
+    except (AttributeError, OSError):
+        return tuple(range(os.cpu_count() or 1))

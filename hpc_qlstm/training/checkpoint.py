@@ -3,8 +3,9 @@
 Layout of a file (format version 1): root attributes `format`, `version`, `checksum`, `epoch`,
 `batch`, `optimizer_steps`, `seed`, `best_epoch`, `best_loss` and `versions` (JSON); groups
 `weights`, `best` and `optimizer` with one float64 dataset a name; datasets `config` (TOML text) and
-`history` (one JSON line an epoch); group `scaling` with the offsets and factors of features and
-targets. The checksum is SHA-256 over every name, type, shape and value.
+`history` (one JSON line an epoch); group `data` with the offsets and factors of features and
+targets and a fingerprint of the windows. The checksum is SHA-256 over every name, type, shape and
+value.
 
 The order of shuffled samples is drawn from (seed, epoch), so that the seed and the position are
 the whole random state.
@@ -30,7 +31,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.errors import InputError
 
 FORMAT, VERSION = "hpc_qlstm checkpoint", 1
-_GROUPS = ("weights", "best", "optimizer", "scaling")
+_GROUPS = ("weights", "best", "optimizer", "data")
 _NUMBERS = ("epoch", "batch", "optimizer_steps", "seed", "best_epoch", "best_loss")
 
 
@@ -39,7 +40,8 @@ class Checkpoint:
     """The whole state of a run after `epoch` epochs and `batch` batches of the next one.
 
     weights and best: arrays by name; optimizer: state arrays by name; history: the records of
-    metrics.jsonl; scaling: arrays by name; config: the resolved configuration as TOML.
+    metrics.jsonl; data: scaling and fingerprint of the windows, arrays by name; config: the
+    resolved configuration as TOML.
     """
 
     config: str
@@ -52,7 +54,7 @@ class Checkpoint:
     best_epoch: int
     best_loss: float
     seed: int
-    scaling: dict[str, Float] = field(default_factory=dict)
+    data: dict[str, Float] = field(default_factory=dict)
     batch: int = 0
     versions: dict[str, str] = field(default_factory=dict)
 

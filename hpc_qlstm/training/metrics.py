@@ -34,8 +34,9 @@ def time_shares(
 ) -> dict[str, float]:
     """Rank 0's seconds of an epoch: total, compute, communication, waiting. Collective.
 
-    In a blocking collective all ranks leave together, so the rank that spent least time in it came
-    last: its duration is the communication, what others spent beyond it is waiting for that rank.
+    compute is the engine's time. Of the time that rank 0 spends in a collective, the least that any
+    rank of the row spent in the same call counts as communication and the rest as waiting for the
+    others. What is left of total is the cell, the readout, the optimizer and Python.
     Clears the communicators' logs.
     """
     logs = comm.allgather_object((list(comm.durations), [] if row is comm else list(row.durations)))

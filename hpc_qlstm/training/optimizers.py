@@ -30,6 +30,9 @@ class Optimizer(abc.ABC):
 
     def restore(self, steps: int, state: Mapping[str, Float]) -> None:
         """Take over a stored state; InputError names the first array that does not fit."""
+        for name in state:
+            if name not in self.state:
+                raise InputError(f"optimizer state: {name!r} belongs to another optimizer")
         for name, array in self.state.items():
             if name not in state:
                 raise InputError(f"optimizer state: {name!r} is missing")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import config_text, load_config
@@ -43,6 +44,16 @@ class RunDirectory:
     def report(self) -> Path:
         """The report page."""
         return self.path / "report.html"
+
+
+def with_whole_paths(config: Config) -> Config:
+    """The configuration with `~` expanded and an absolute data file, to be used from anywhere."""
+    run_dir = str(Path(config.output.run_dir).expanduser())
+    changes: dict[str, Any] = {"output": config.output.model_copy(update={"run_dir": run_dir})}
+    if config.data.file is not None:
+        file = str(Path(config.data.file).expanduser().absolute())
+        changes["data"] = config.data.model_copy(update={"file": file})
+    return config.model_copy(update=changes)
 
 
 def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:

@@ -13,6 +13,7 @@ from hpc_qlstm.config import Config, PartitionConfig
 from hpc_qlstm.data import Dataset, Series, generate, load, make_dataset
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.model import QLSTM
+from hpc_qlstm.model.blocks import MAX_BLOCKS
 from hpc_qlstm.parallel import (
     Communicator,
     ProcessGrid,
@@ -47,6 +48,12 @@ def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> S
     warnings = warnings_for(
         model.partition, model.input_size, model.hidden_size, model.order, config.data.window
     )
+    useful = min(MAX_BLOCKS, config.training.batch_size)
+    if placed.grid.replicas > useful:
+        warnings.append(
+            f"parallel: a batch of {config.training.batch_size} samples keeps {useful} of the "
+            f"{placed.grid.replicas} replicas busy, the others have no work"
+        )
     return Setup(config, data, placed, warnings)
 
 

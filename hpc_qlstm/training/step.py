@@ -84,7 +84,7 @@ class DistributedModel:
     def _predict_chunk(self, flat: Float, x: Float) -> Float:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
-        part = self.model.predict_local(flat, x[mine[0] : mine[-1]], self._exchange)
+        part = self.model.predict_local(flat, x[mine[0] : mine[-1]], self._exchange, self.gates)
         if self.comm.size == 1:
             assert part is not None
             return part

@@ -13,22 +13,19 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import Source, load_config
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator, together
-from hpc_qlstm.training.checkpoint import (
-    checkpoint_path,
-    find_checkpoints,
-    load_newest,
-    save_checkpoint,
-)
-from hpc_qlstm.training.metrics import Record, append_record
+from hpc_qlstm.training.checkpoint import load_newest
+from hpc_qlstm.training.metrics import Record
 from hpc_qlstm.training.progress import ProgressReport
 from hpc_qlstm.training.run_directory import (
     RunDirectory,
     continue_run,
     create_run_directory,
     open_run_directory,
+    with_whole_paths,
 )
 from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
+from hpc_qlstm.training.writer import RunWriter
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def train(
     """
     comm = open_communicator(comm)
     with ending_all(comm):
-        resolved = on_root(comm, lambda: load_config(config, overrides))
+        resolved = on_root(comm, lambda: with_whole_paths(load_config(config, overrides)))
         setup = set_up(resolved, comm)
         run, notes = on_root(comm, lambda: create_run_directory(resolved))
         trainer = Trainer(setup)
@@ -122,23 +119,15 @@ def _run(
         progress.say(_describe(trainer))
         for note in notes:
             progress.say(note)
+        writer = RunWriter(run, config)
         while trainer.state.epoch < epochs:
             record = trainer.run_epoch()
             if comm.rank == 0:
-                append_record(run.metrics, record)
-                if record["epoch"] % config.checkpoint.every == 0 or record["epoch"] == epochs:
-                    _save(run, trainer)
+                writer.write(trainer, record)
             progress.epoch(record)
     views = trainer.model.model.layout.views
     state = trainer.state
     return Result(run.path, config, views(state.weights), views(state.best), state.history)
-
-
-def _save(run: RunDirectory, trainer: Trainer) -> None:
-    save_checkpoint(checkpoint_path(run.checkpoints, trainer.state.epoch), trainer.checkpoint())
-    keep = trainer.config.checkpoint.keep
-    for old in find_checkpoints(run.checkpoints)[keep:] if keep else []:
-        old.unlink(missing_ok=True)
 
 
 def _describe(trainer: Trainer) -> str:

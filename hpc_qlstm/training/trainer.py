@@ -12,6 +12,11 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import TrainingError
 from hpc_qlstm.training.checkpoint import Checkpoint, compare_names
+from hpc_qlstm.training.compatibility import (
+    fingerprint,
+    require_same_data,
+    require_same_training,
+)
 from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared, time_shares
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
 from hpc_qlstm.training.setup import Setup
@@ -97,19 +102,24 @@ class Trainer:
             best_epoch=state.best_epoch,
             best_loss=state.best_loss,
             seed=self._training.seed,
-            scaling={
-                f"{name}.{part}": getattr(scaler, part)
-                for name, scaler in scalers.items()
-                for part in ("offset", "factor")
+            data={
+                "fingerprint": fingerprint(self.data),
+                **{
+                    f"{name}.{part}": getattr(scaler, part)
+                    for name, scaler in scalers.items()
+                    for part in ("offset", "factor")
+                },
             },
         )
 
     def restore(self, stored: Checkpoint) -> None:
-        """Go on from a checkpoint. Local; raises InputError for another model's."""
+        """Go on from a checkpoint. Local; raises InputError for another model's or other data's."""
         layout = self.model.model.layout
         expected = layout.views(self.state.weights)
         compare_names(stored.weights, expected, "checkpoint weights")
         compare_names(stored.best, expected, "checkpoint best weights")
+        require_same_training(stored, self.config)
+        require_same_data(stored, self.data, self.config.data.source)
         self._optimizer.restore(stored.optimizer_steps, stored.optimizer)
         self.state = State(
             layout.flatten(stored.weights),
@@ -132,9 +142,10 @@ class Trainer:
 
     def _train_batch(self, rows: slice | np.ndarray, rate: float, number: int) -> float:
         weights = self.state.weights
-        loss, gradient = self.model.loss_and_gradient(
-            weights, self.data.train_x[rows], self.data.train_y[rows]
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below, with one message
+            loss, gradient = self.model.loss_and_gradient(
+                weights, self.data.train_x[rows], self.data.train_y[rows]
+            )
         self._require_finite(f"batch {number + 1}: the loss", loss)
         self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
         if self.model.comm.rank == 0:

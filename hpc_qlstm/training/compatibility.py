@@ -1,0 +1,90 @@
+"""Whether a checkpoint belongs to a configuration and to its data.
+
+Equal shapes do not make an equal model: another order of v_t, another encoding or other data would
+be taken up without a word and give meaningless numbers.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.config import Config
+from hpc_qlstm.config_io import load_config
+from hpc_qlstm.data import Dataset
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.training.checkpoint import Checkpoint
+
+_MODEL_SECTIONS = ("model", "partition", "data")
+_TRAINING_KEYS = (
+    "batch_size",
+    "shuffle",
+    "optimizer",
+    "momentum",
+    "alpha",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "seed",
+)
+# The same file may lie elsewhere now; its content is compared by its fingerprint.
+_FREE_KEYS = {("data", "file")}
+
+
+def require_same_model(stored: Checkpoint, config: Config) -> None:
+    """InputError that names the first key in which model, partition or data differ. Local."""
+    then = load_config(tomllib.loads(stored.config))
+    for section in _MODEL_SECTIONS:
+        fields = type(getattr(config, section)).model_fields
+        _compare(then, config, section, fields)
+
+
+def require_same_training(stored: Checkpoint, config: Config) -> None:
+    """As `require_same_model`, for what a resumed run may not change of its training. Local."""
+    require_same_model(stored, config)
+    _compare(load_config(tomllib.loads(stored.config)), config, "training", _TRAINING_KEYS)
+    if config.training.epochs < stored.epoch:
+        raise InputError(
+            f"training.epochs is {config.training.epochs}, but the run has done {stored.epoch}; "
+            f"allowed: {stored.epoch} or more"
+        )
+
+
+def require_same_data(stored: Checkpoint, data: Dataset, source: str) -> None:
+    """InputError when the windows are not those that the run was trained on. Local."""
+    now, then = fingerprint(data), stored.data.get("fingerprint", np.empty(0))
+    if now.shape != then.shape or not np.allclose(now, then, rtol=1e-8, atol=1e-8):
+        raise InputError(
+            f"{source}: has changed since the run was trained; use predict for new data, "
+            "or train for a new run"
+        )
+
+
+def fingerprint(data: Dataset) -> Float:
+    """Sizes, sums and weighted sums of the windows, and the scaling.
+
+    Numbers rather than a hash, because another processor may round the last digit of a task's
+    values differently.
+    """
+    parts = [data.train_x, data.train_y, data.test_x, data.test_y]
+    sizes = [float(n) for part in parts for n in part.shape]
+    sums = []
+    for part in parts:
+        ramp = np.linspace(0.0, 1.0, part.size)
+        sums += [float(np.mean(part)), float(np.mean(part**2)), float(np.mean(ramp * part.ravel()))]
+    scalers = (data.feature_scaler, data.target_scaler)
+    scaling = [array for scaler in scalers for array in (scaler.offset, scaler.factor)]
+    return np.concatenate([sizes, sums, *scaling])
+
+
+def _compare(then: Config, now: Config, section: str, keys: Iterable[str]) -> None:
+    for key in keys:
+        was, given = (getattr(getattr(config, section), key) for config in (then, now))
+        if was != given and (section, key) not in _FREE_KEYS:
+            raise InputError(
+                f"{section}.{key} is {given!r}, but the checkpoint was made with {was!r}; "
+                "allowed: the same, or a new run with train"
+            )
