@@ -218,6 +218,8 @@ def test_threads_per_rank_shares_the_processors_of_a_node(monkeypatch, masks, no
     assert threads_per_rank(FakeRanks(masks, node)) == threads
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert threads_per_rank(FakeRanks(masks, node)) == 7
-    for nothing in ("0", "", "many", "4,2"):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
+    assert threads_per_rank(FakeRanks(masks, node)) == 4
+    for nothing in ("0", "", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", nothing)
         assert threads_per_rank(FakeRanks(masks, node)) == threads
