@@ -8,8 +8,6 @@ agree to the last bit.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
@@ -34,9 +32,13 @@ def share(bounds: Bounds, part: int, parts: int) -> Bounds:
     return bounds[blocks * part // parts : blocks * (part + 1) // parts + 1]
 
 
-def block_sums(rows: Float, bounds: Bounds) -> Float:
-    """Sums (K, ...) of rows (n, ...) over blocks; bounds are relative to bounds[0]."""
-    sums = np.empty((len(bounds) - 1, *rows.shape[1:]))
-    for k, (begin, end) in enumerate(itertools.pairwise(bounds)):
-        np.add.reduce(rows[begin - bounds[0] : end - bounds[0]], axis=0, out=sums[k, ...])
+def block_sums(rows: Float, bounds: Bounds, axis: int = 0) -> Float:
+    """Sums over blocks of samples: K sums replace the n samples along `axis`.
+
+    rows (..., n, ...); bounds are relative to bounds[0].
+    """
+    if len(bounds) - 1 == rows.shape[axis]:
+        return rows  # every sample is a block of its own
+    starts = np.subtract(bounds[:-1], bounds[0])
+    sums: Float = np.add.reduceat(rows, starts, axis=axis)
     return sums

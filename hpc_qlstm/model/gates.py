@@ -16,8 +16,8 @@ from hpc_qlstm.model.cell import GATES
 class LocalGates:
     """Gate outputs and their vector-Jacobian products for consecutive partitions.
 
-    engine: evaluates the circuits; circuits, inputs (index arrays into v_t), outputs (slices of the
-    hidden vector) and weights (4, *weight_shape) are given for each partition.
+    engine: evaluates the circuits; circuits, inputs (indices or a slice of v_t), outputs (slices of
+    the hidden vector) and weights (4, *weight_shape) are given for each partition.
     With `parameter_shift` all time steps go to the engine in one call at the begin of the reverse
     sweep; with `adjoint` each step of it makes its own call.
     `seconds` counts the time spent here since it was last set.
@@ -28,7 +28,7 @@ class LocalGates:
         engine: Engine,
         gradient: Gradient,
         circuits: Sequence[Circuit],
-        inputs: Sequence[np.ndarray],
+        inputs: Sequence[np.ndarray | slice],
         outputs: Sequence[slice],
     ) -> None:
         self._engine = engine
@@ -50,7 +50,7 @@ class LocalGates:
     def forward(self, v: Float) -> list[Float]:
         """Outputs (4, B, d_h^(m)) of each partition at the next step, from v_t (B, D)."""
         start = perf_counter()
-        features = [np.take(v, index, axis=1) for index in self._inputs]
+        features = [np.array(v[:, index], order="C") for index in self._inputs]
         self._features.append(features)
         outputs = [
             self._engine.expectations_group(circuit, x, w)
@@ -83,6 +83,7 @@ class LocalGates:
         weight_rows, input_gradients = [], []
         for m, circuit in enumerate(self._circuits):
             features = self._features[step][m]
+            # A copy where the outputs are not all of the hidden vector.
             cotangent = np.ascontiguousarray(cotangents[:, :, self._outputs[m]])
             if self._gradient == "adjoint":
                 _, rows, to_features = self._engine.vjp_group(

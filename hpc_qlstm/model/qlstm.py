@@ -18,11 +18,10 @@ from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.engines.base import Gradient
 from hpc_qlstm.errors import InputError, UnsupportedError
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
-from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
 from hpc_qlstm.model.gates import LocalGates
 from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
-from hpc_qlstm.model.recurrence import Trace, forward, reverse
+from hpc_qlstm.model.recurrence import Index, Trace, forward, reverse
 from hpc_qlstm.model.weights import WeightLayout
 from hpc_qlstm.partition import Order, Partition
 
@@ -103,7 +102,7 @@ class QLSTM:
         for circuit in self.circuits:
             self.engine.check(circuit)
         self.layout = WeightLayout(self.circuits, hidden_size, output_size)
-        self._inputs = [np.array(part) for part in self.partition.inputs]
+        self._inputs = [_entries(part) for part in self.partition.inputs]
         start = 0 if order == "hx" else input_size
         self._hidden_slice = slice(start, start + hidden_size)
 
@@ -196,7 +195,10 @@ class QLSTM:
         weight_rows, to_x = reverse(
             trace, to_hidden, self._inputs, self._hidden_slice, self.input_size, gates, exchange
         )
-        sums = [block_sums(rows[g], bounds) for rows in weight_rows for g in range(len(GATES))]
+        sums = [
+            np.swapaxes(block_sums(rows, bounds, axis=1), 0, 1).reshape(blocks, -1)
+            for rows in weight_rows
+        ]
         return BlockGradients(
             loss,
             np.concatenate(sums, axis=1),
@@ -237,6 +239,14 @@ class QLSTM:
                 f"X has shape {x.shape}, allowed: (samples, steps, {self.input_size}), none zero"
             )
         return x
+
+
+def _entries(indices: tuple[int, ...]) -> Index:
+    """The indices as a slice where they are consecutive, else as an array."""
+    first, count = indices[0], len(indices)
+    if indices == tuple(range(first, first + count)):
+        return slice(first, first + count)
+    return np.array(indices)
 
 
 def _gradient_for(engine: Engine, gradient: Gradient | None) -> Gradient:

@@ -6,6 +6,7 @@ Exchange. A rank that does not update the cell follows the same steps with recei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.model.cell import CellCache, cell_backward, cell_forward
 from hpc_qlstm.model.exchange import Exchange
 from hpc_qlstm.model.gates import LocalGates
+
+Index = np.ndarray | slice
+"""Entries of v_t: an index array, or a slice where they are consecutive, which is faster."""
 
 
 @dataclass
@@ -51,7 +55,7 @@ def forward(
 def reverse(
     trace: Trace,
     to_hidden: Float,
-    inputs: list[np.ndarray],
+    inputs: Sequence[Index],
     hidden_slice: slice,
     input_size: int,
     gates: LocalGates,
@@ -60,9 +64,9 @@ def reverse(
     """Back-propagate through the steps of `trace`; collective on the row.
 
     to_hidden (T, B, d_h): the loss's direct derivatives by every h_t (zero where there is none);
-    inputs: the index arrays of all partitions. Returns, for each local partition, one row of
-    weight gradients per sample (4, B, weight_count), summed over time, and the gradient of x
-    (T, B, d_x), which is meaningful on ranks that update the cell.
+    inputs: the entries of v_t that each of all partitions reads. Returns, for each local partition,
+    one row of weight gradients per sample (4, B, weight_count), summed over time, and the gradient
+    of x (T, B, d_x), which is meaningful on ranks that update the cell.
     """
     steps, batch, hidden_size = trace.hidden.shape
     size = input_size + hidden_size
@@ -70,6 +74,7 @@ def reverse(
     to_x = np.zeros((steps, batch, input_size))
     to_previous = np.zeros((batch, hidden_size))
     to_cell = np.zeros((batch, hidden_size))
+    to_v = np.empty((batch, size))
     cotangents = np.empty((4, batch, hidden_size))
     totals: list[Float] = []
     gates.begin_reverse()
@@ -86,9 +91,9 @@ def reverse(
             totals = rows
         gradients = exchange.gather_input_gradients(local)
         if gradients is not None:
-            to_v = np.zeros((batch, size))
+            to_v.fill(0.0)
             for index, gradient in zip(inputs, gradients, strict=True):
                 to_v[:, index] += gradient
             to_x[t] = to_v[:, input_slice]
-            to_previous = to_v[:, hidden_slice]
+            to_previous[...] = to_v[:, hidden_slice]
     return totals, to_x

@@ -1,0 +1,85 @@
+"""A rank that fails ends the job on all ranks within seconds; a terminal sees a progress bar."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+import sys
+from mpi4py import MPI
+import hpc_qlstm
+from hpc_qlstm.engines.native import NativeEngine
+
+victim, error = int(sys.argv[2]), sys.argv[3]
+calls = 0
+evaluate = NativeEngine.expectations_group
+
+def failing(self, *arguments):
+    global calls
+    calls += 1
+    if MPI.COMM_WORLD.rank == victim and calls == 20:
+        raise {"bug": ZeroDivisionError("a bug"), "memory": MemoryError("none left")}[error]
+    return evaluate(self, *arguments)
+
+NativeEngine.expectations_group = failing
+hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)
+"""
+
+
+@pytest.mark.parametrize(("victim", "error"), [(0, "bug"), (1, "bug"), (2, "memory")])
+def test_an_exception_on_one_rank_ends_all(
+    command, launch_environment, write_config, tmp_path, victim, error
+):
+    config = write_config(training={"epochs": 100_000})
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    mpirun = command(ranks=4)[:3]
+    start = time.monotonic()
+    done = subprocess.run(
+        [*mpirun, sys.executable, program, config, str(victim), error],
+        cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert time.monotonic() - start < 20
+    assert done.stderr.count(f"error: rank {victim} failed") == 1, done.stderr
+    assert {"bug": "ZeroDivisionError: a bug", "memory": "MemoryError"}[error] in done.stderr
+
+
+def read_all(descriptor: int) -> str:
+    text = b""
+    while True:
+        try:
+            part = os.read(descriptor, 65536)
+        except OSError:  # the other end has gone
+            return text.decode()
+        if not part:
+            return text.decode()
+        text += part
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_progress_bar_on_a_terminal_and_lines_elsewhere(
+    command, launch_environment, hpc_qlstm_run, write_config, tmp_path, ranks
+):
+    config = write_config()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("train", config, ranks=ranks), cwd=tmp_path,
+        env={**launch_environment, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    on_terminal = read_all(ours)
+    assert process.wait(timeout=30) == 0
+    assert "━" in on_terminal
+    assert "epoch     1/3" not in on_terminal
+
+    in_a_log = hpc_qlstm_run("train", config, ranks=ranks).stdout
+    assert "━" not in in_a_log
+    assert in_a_log.count("epoch     1/3") == 1
+    assert "\x1b" not in in_a_log
