@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.model.cell import CellCache, cell_backward, cell_forward
+from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.exchange import Exchange
 from hpc_qlstm.model.gates import LocalGates
 
@@ -22,10 +22,10 @@ Index = np.ndarray | slice
 
 @dataclass
 class Trace:
-    """What the reverse sweep needs of a forward sweep: h_t (T, B, d_h) and the cell's caches."""
+    """What the reverse sweep needs of a forward sweep: h_t (T, B, d_h) and the cell's values."""
 
     hidden: Float
-    caches: list[CellCache]
+    cell: Cell
 
 
 def forward(
@@ -38,18 +38,16 @@ def forward(
     batch, steps, input_size = x.shape
     v = np.zeros((batch, input_size + hidden_size))
     input_slice = slice(hidden_size, None) if hidden_slice.start == 0 else slice(input_size)
-    cell = np.zeros((batch, hidden_size))
+    cell = Cell(steps if exchange.updates_cell else 0, batch, hidden_size)
     hidden = np.empty((steps, batch, hidden_size))
-    caches = []
     for t in range(steps):
         v[:, input_slice] = x[:, t]
         z = exchange.gather_outputs(gates.forward(v))
         if z is not None:
-            hidden[t], cell, cache = cell_forward(z, cell)
-            caches.append(cache)
+            cell.forward(t, z, hidden[t])
         exchange.share_hidden(hidden[t])
         v[:, hidden_slice] = hidden[t]
-    return Trace(hidden, caches)
+    return Trace(hidden, cell)
 
 
 def reverse(
@@ -73,15 +71,14 @@ def reverse(
     input_slice = slice(hidden_size, None) if hidden_slice.start == 0 else slice(input_size)
     to_x = np.zeros((steps, batch, input_size))
     to_previous = np.zeros((batch, hidden_size))
-    to_cell = np.zeros((batch, hidden_size))
     to_v = np.empty((batch, size))
     cotangents = np.empty((4, batch, hidden_size))
     totals: list[Float] = []
     gates.begin_reverse()
+    trace.cell.begin_reverse()
     for t in reversed(range(steps)):
         if exchange.updates_cell:
-            to_z, to_cell = cell_backward(trace.caches[t], to_hidden[t] + to_previous, to_cell)
-            cotangents[...] = to_z
+            trace.cell.reverse(t, to_hidden[t] + to_previous, cotangents)
         exchange.share_cotangents(cotangents)
         rows, local = gates.reverse(t, cotangents)
         if totals:
