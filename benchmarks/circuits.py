@@ -1,0 +1,81 @@
+"""Forward values and VJP of many circuits: this engine beside compiled peers, in one run.
+
+usage: python benchmarks/circuits.py [--peer-python PYTHON] [--cases 4x64 6x64 8x64 12x64 16x16]
+
+Circuit: rot_ring, depth 2, as many features and outputs as qubits; N samples share their weights;
+both sides use all cores. PYTHON is an interpreter that has tensorcircuit-ng (with JAX) and qulacs.
+Prints microseconds per circuit, the ratio to the fastest peer, and how far the peers' results are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from peer_circuits import BUDGET, problem
+
+from hpc_qlstm import ansatz, create_engine
+from hpc_qlstm.engines.native import isa
+from hpc_qlstm.training.checkpoint import package_versions
+
+DEPTH = 2
+PEERS = ("tensorcircuit", "qulacs")
+# TensorCircuit needs half a second a circuit at 16 qubits and half a minute to compile.
+SLOW = {("tensorcircuit", 16)}
+
+
+def own(qubits: int, samples: int) -> tuple[float, list[float]]:
+    circuit = ansatz("rot_ring", qubits=qubits, features=qubits, outputs=qubits, depth=DEPTH)
+    engine = create_engine("native")
+    x, weights, cotangent = problem(qubits, samples, DEPTH)
+    arrays = engine.vjp(circuit, x, weights, cotangent)
+    seconds: list[float] = []
+    while not seconds or (sum(seconds) < BUDGET / 2 and len(seconds) < 2000):
+        start = perf_counter()
+        engine.vjp(circuit, x, weights, cotangent)
+        seconds.append(perf_counter() - start)
+    return float(np.median(seconds)), [float(np.sum(np.abs(array))) for array in arrays]
+
+
+def peer(python: str, name: str, qubits: int, samples: int) -> tuple[float, list[float]]:
+    script = Path(__file__).with_name("peer_circuits.py")
+    words = [python, str(script), name, str(qubits), str(samples), str(DEPTH)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    seconds, *checksum = map(float, done.stdout.split())
+    return seconds, checksum
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python")
+    parser.add_argument("--cases", nargs="+", default=["4x64", "6x64", "8x64", "12x64", "16x16"])
+    options = parser.parse_args()
+    versions = package_versions()
+    print(f"{platform.machine()}, kernel {isa()}, Python {versions['python']}\n")
+    names = PEERS if options.peer_python else ()
+    print("| q | N | native |" + "".join(f" {name} |" for name in names) + " ratio | difference |")
+    print("|---|---|---|" + "---|" * len(names) + "---|---|")
+    for case in options.cases:
+        qubits, samples = map(int, case.split("x"))
+        seconds, checksum = own(qubits, samples)
+        cells, fastest, worst = [f"{seconds / samples * 1e6:.3g}"], np.inf, 0.0
+        for name in names:
+            if (name, qubits) in SLOW:
+                cells.append("")
+                continue
+            theirs, other = peer(options.peer_python, name, qubits, samples)
+            cells.append(f"{theirs / samples * 1e6:.4g}")
+            fastest = min(fastest, theirs)
+            worst = max(worst, *(abs(a / b - 1) for a, b in zip(checksum, other, strict=True)))
+        # The engine again, so that a drift of the machine shows on both sides of the peers.
+        seconds = float(np.median([seconds, own(qubits, samples)[0]]))
+        ratio = f"{fastest / seconds:.1f}" if names else ""
+        print(f"| {qubits} | {samples} | {' | '.join(cells)} | {ratio} | {worst:.0e} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
