@@ -43,8 +43,9 @@ def _losses(evaluation: Evaluation, title: str) -> Any:
     epochs = [record["epoch"] for record in history]
     train = [record["train_loss"] for record in history]
     test = [record["test_loss"] for record in history]
-    axis.semilogy(epochs, train, color=_PREDICTION, linewidth=1.6, label="training")
-    axis.semilogy(epochs, test, color=_TEST, linewidth=1.6, label="test")
+    marker = "o" if len(epochs) == 1 else None
+    for losses, color, label in ((train, _PREDICTION, "training"), (test, _TEST, "test")):
+        axis.semilogy(epochs, losses, color=color, linewidth=1.6, marker=marker, label=label)
     best = int(np.argmin(test))
     axis.plot(epochs[best], test[best], "o", color=_TEST, markersize=5)
     axis.annotate(
@@ -90,7 +91,7 @@ def _prediction(evaluation: Evaluation, title: str) -> Any:
     bottom.axhline(0.0, color=_GREY, linewidth=0.8)
     top.set_ylabel(data.target_names[0].replace("_", " "))
     bottom.set(xlabel="time", ylabel="error")
-    top.legend(frameon=False, ncols=3, loc="upper right")
+    top.legend(ncols=3, loc="upper right", edgecolor="none", framealpha=1.0)
     low, high = top.get_ylim()
     top.set_ylim(low, high + 0.14 * (high - low))
     scores = evaluation.scores["test"]
