@@ -1,8 +1,8 @@
 // The steps of a group, applied to one tile of a large state: vectors of neighbouring amplitudes.
 //
 // A step pairs local indices n and n ^ flip. Most flips leave the lanes alone, so that the pair is
-// two whole vectors; two or three such steps are applied to four or eight vectors at once, which
-// saves the traffic between cache and registers. The few other flips permute lanes.
+// two whole vectors; two such steps are applied to four vectors at once, which saves the traffic
+// between cache and registers. The few other flips permute lanes.
 //
 // Which amplitude of a pair has the qubit at 0 (its role) is the parity of some bits of the local
 // index. The lanes' part of it is a sign in the lanes of the matrix: with the roles exchanged
@@ -76,9 +76,9 @@ HPC_QLSTM_INLINE bool independent(const Rotation& a, const Rotation& b) {
 
 // Numbers the sets {v ^ any sum of the flips} of K rotations, and finds the members' roles.
 template <unsigned K>
-class Quads {
+class Sets {
   public:
-    explicit Quads(const Rotation* r) : r_(r) {
+    explicit Sets(const Rotation* r) : r_(r) {
         std::uint32_t reduced[K];
         for (unsigned i = 0; i < K; ++i) {
             reduced[i] = r[i].flip;
@@ -118,14 +118,14 @@ class Quads {
 
 template <unsigned K, Shape shape>
 void rotate(const Rotation* r, std::uint32_t vectors, Lanes* state) {
-    const Quads<K> quads(r);
+    const Sets<K> sets(r);
     Su2<Lanes> u[K];
     for (unsigned i = 0; i < K; ++i) u[i] = r[i].u;
     for (std::uint32_t g = 0; g < vectors >> K; ++g) {
-        const std::uint32_t v = quads.first(g);
+        const std::uint32_t v = sets.first(g);
         Lanes x[1u << K][2];
         for (unsigned m = 0; m < 1u << K; ++m) {
-            const Lanes* from = state + 2 * (v ^ quads.offset(m));
+            const Lanes* from = state + 2 * (v ^ sets.offset(m));
             x[m][0] = from[0];
             x[m][1] = from[1];
         }
@@ -135,7 +135,7 @@ void rotate(const Rotation* r, std::uint32_t vectors, Lanes* state) {
             }
         }
         for (unsigned m = 0; m < 1u << K; ++m) {
-            Lanes* to = state + 2 * (v ^ quads.offset(m));
+            Lanes* to = state + 2 * (v ^ sets.offset(m));
             to[0] = x[m][0];
             to[1] = x[m][1];
         }
@@ -145,15 +145,15 @@ void rotate(const Rotation* r, std::uint32_t vectors, Lanes* state) {
 // Overlaps after the K rotations, which are then taken off psi and bra.
 template <unsigned K, Shape shape>
 void reverse(const Rotation* r, std::uint32_t vectors, Lanes* psi, Lanes* bra, Lanes (*sums)[3]) {
-    const Quads<K> quads(r);
+    const Sets<K> sets(r);
     Su2<Lanes> u[K];
     Lanes v3[K][3] = {};
     for (unsigned i = 0; i < K; ++i) u[i] = adjoint(r[i].u);
     for (std::uint32_t g = 0; g < vectors >> K; ++g) {
-        const std::uint32_t v = quads.first(g);
+        const std::uint32_t v = sets.first(g);
         Lanes p[1u << K][2], l[1u << K][2];
         for (unsigned m = 0; m < 1u << K; ++m) {
-            const std::uint32_t at = 2 * (v ^ quads.offset(m));
+            const std::uint32_t at = 2 * (v ^ sets.offset(m));
             p[m][0] = psi[at], p[m][1] = psi[at + 1];
             l[m][0] = bra[at], l[m][1] = bra[at + 1];
         }
@@ -167,7 +167,7 @@ void reverse(const Rotation* r, std::uint32_t vectors, Lanes* psi, Lanes* bra, L
             }
         }
         for (unsigned m = 0; m < 1u << K; ++m) {
-            const std::uint32_t at = 2 * (v ^ quads.offset(m));
+            const std::uint32_t at = 2 * (v ^ sets.offset(m));
             psi[at] = p[m][0], psi[at + 1] = p[m][1];
             bra[at] = l[m][0], bra[at + 1] = l[m][1];
         }
