@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from time import perf_counter, sleep
 from types import ModuleType
 
@@ -218,7 +219,7 @@ def main() -> None:
     peers = [name for name, module in modules.items() if module is not None]
     versions = package_versions()
     about = [f"{name} {versions[name]}" for name in ("python", "numpy")]
-    about += [f"{name} {getattr(modules[name], '__version__', '?')}" for name in peers]
+    about += [f"{name} {version(PEERS[name][0].replace('_', '-'))}" for name in peers]
     print(f"{platform.machine()}, kernel {isa()}, {options.threads} thread(s), {', '.join(about)}")
     print(f"triad: {triad_gb_s(options.threads):.1f} GB/s\n")
     print("| q | N | what | native |" + "".join(f" {n} |" for n in peers) + " fastest / native |")
