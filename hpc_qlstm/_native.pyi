@@ -27,10 +27,17 @@ class Program:
     @property
     def passes(self) -> int: ...
 
+class StatePlan:
+    """How one large state of a program is swept."""
+
+    def __init__(self, program: Program, kernel: Kernel, tile_bits: int = 0) -> None: ...
+    @property
+    def passes(self) -> int: ...
+
 def available_isas() -> list[str]: ...
 def kernel(isa: str) -> Kernel | None: ...
 def expectations(
-    program: Program,
+    program: Program | StatePlan,
     kernel: Kernel,
     threads: int,
     features: NDArray[float64],
@@ -38,7 +45,7 @@ def expectations(
     outputs: NDArray[float64],
 ) -> None: ...
 def vjp(
-    program: Program,
+    program: Program | StatePlan,
     kernel: Kernel,
     threads: int,
     features: NDArray[float64],

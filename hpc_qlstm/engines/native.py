@@ -9,7 +9,7 @@ change the last digits.
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -26,8 +26,14 @@ except ImportError as error:
     ) from error
 
 ISA_VARIABLE = "HPC_QLSTM_ISA"
+MODES = ("auto", "batch", "state")
 _LARGEST = 28
+_STATE_QUBITS = 13  # from here on mode "state" is faster, see benchmarks/large_circuits.py
 _CACHED_PROGRAMS = 256
+
+
+Mode = Literal["auto", "batch", "state"]
+_Compiled = _native.Program | _native.StatePlan
 
 
 class NativeEngine(Engine):
@@ -35,27 +41,37 @@ class NativeEngine(Engine):
 
     threads: most threads of one call, default OMP_NUM_THREADS, else the processors that this
     process may use; isa: one of `available_isas()`, default the environment's HPC_QLSTM_ISA,
-    else the fastest. Safe to use from several Python threads at once.
-    Raises InputError for a number of threads below 1 or an instruction set that is not there.
+    else the fastest. mode: "batch" puts samples side by side in vector registers, "state" the
+    amplitudes of one sample, and needs one state of memory (two with gradients) instead of one
+    for each lane and thread; "auto" takes "state" from 13 qubits on.
+    Safe to use from several Python threads at once.
+    Raises InputError for a number of threads below 1, an unknown mode, or an instruction set that
+    is not there.
     """
 
     name: ClassVar[str] = "native"
 
-    def __init__(self, threads: int | None = None, isa: str | None = None) -> None:
+    def __init__(
+        self, threads: int | None = None, isa: str | None = None, mode: Mode = "auto"
+    ) -> None:
+        if mode not in MODES:
+            raise InputError(f"engine native: mode is {mode!r}, allowed: {', '.join(MODES)}")
         if threads is not None and threads < 1:
             raise InputError(f"engine native: threads is {threads}, allowed: 1 or more")
         self.threads = _default_threads() if threads is None else int(threads)
+        self.mode = mode
+        self._tile_bits = 0  # the default of the kernels; tests cut small states into many tiles
         self._kernel = _kernel(isa)
         self.isa = self._kernel.name
         self.capabilities = Capabilities(
             exact=True,
             gradient="adjoint",
             precision=("double",),
-            max_qubits=_max_qubits(self.threads, self._kernel.lanes),
+            max_qubits=_max_qubits(self.threads * self._kernel.lanes if mode == "batch" else 1),
         )
         # By identity: hashing a circuit's gates costs more than evaluating it. The entry holds
         # the circuit, so its id stays taken.
-        self._programs: dict[int, tuple[Circuit, _native.Program]] = {}
+        self._programs: dict[int, tuple[Circuit, _Compiled]] = {}
 
     def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
         """See Engine."""
@@ -92,14 +108,18 @@ class NativeEngine(Engine):
             raise _input_error(error, features, weights, cotangent) from None
         return outputs, to_weights, to_features
 
-    def _program(self, circuit: Circuit) -> _native.Program:
+    def _program(self, circuit: Circuit) -> _Compiled:
         entry = self._programs.get(id(circuit))
         if entry is not None:
             return entry[1]
         self.check(circuit)
         if len(self._programs) >= _CACHED_PROGRAMS:
             self._programs.clear()
-        program = compile_program(circuit)
+        compiled = compile_program(circuit)
+        program: _Compiled = compiled
+        # By the size alone: a choice by the batch would change bits with the batch.
+        if self.mode == "state" or (self.mode == "auto" and circuit.qubits >= _STATE_QUBITS):
+            program = _native.StatePlan(compiled, self._kernel, self._tile_bits)
         self._programs[id(circuit)] = (circuit, program)
         return program
 
@@ -158,9 +178,9 @@ def _default_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _max_qubits(threads: int, lanes: int) -> int:
-    """Largest q for which psi and bra, 2 * lanes * 16 bytes * 2^q a thread, fit in free memory."""
-    fitting = _available_bytes() // (2 * lanes * 16 * threads)
+def _max_qubits(states: int) -> int:
+    """Largest q for which `states` times psi and bra, 2.2 * 16 bytes * 2^q, fit in free memory."""
+    fitting = 10 * _available_bytes() // (352 * states)
     return max(1, min(_LARGEST, fitting.bit_length() - 1))
 
 

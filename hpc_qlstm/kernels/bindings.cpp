@@ -12,7 +12,9 @@
 
 #include "dispatch.hpp"
 #include "evaluate.hpp"
+#include "evaluate_state.hpp"
 #include "program.hpp"
+#include "state_plan.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -88,19 +90,31 @@ Batch batch_of(const Program& program, const Input<2>& features, const Weights& 
     return batch;
 }
 
+const Program& program_of(const Program& program) { return program; }
+const Program& program_of(const StatePlan& plan) { return plan.program(); }
+
 void run(const Program& program, const Kernel& kernel, const Batch& batch, std::size_t threads) {
     const nb::gil_scoped_release without_gil;
     evaluate(program, kernel, batch, threads);
 }
 
-void expectations(const Program& program, const Kernel& kernel, std::size_t threads,
-                  const Input<2>& features, const Weights& weights, const Output& outputs) {
-    run(program, kernel, batch_of(program, features, weights, outputs), threads);
+void run(const StatePlan& plan, const Kernel& kernel, const Batch& batch, std::size_t threads) {
+    const nb::gil_scoped_release without_gil;
+    evaluate_state(plan, kernel, state_kernel_of(kernel), batch, threads);
 }
 
-void vjp(const Program& program, const Kernel& kernel, std::size_t threads,
+// Compiled: a Program, for samples side by side, or a StatePlan, for one large state at a time.
+template <typename Compiled>
+void expectations(const Compiled& program, const Kernel& kernel, std::size_t threads,
+                  const Input<2>& features, const Weights& weights, const Output& outputs) {
+    run(program, kernel, batch_of(program_of(program), features, weights, outputs), threads);
+}
+
+template <typename Compiled>
+void vjp(const Compiled& compiled, const Kernel& kernel, std::size_t threads,
          const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
          const Output& outputs, const Output& weight_rows, const Output& feature_rows) {
+    const Program& program = program_of(compiled);
     Batch batch = batch_of(program, features, weights, outputs);
     check("cotangents", cotangent, batch.sets, batch.samples, program.outputs);
     check("weight gradients", weight_rows, batch.sets, batch.samples, program.weights);
@@ -108,7 +122,19 @@ void vjp(const Program& program, const Kernel& kernel, std::size_t threads,
     batch.cotangent = cotangent.data();
     batch.weight_rows = weight_rows.data();
     batch.feature_rows = feature_rows.data();
-    run(program, kernel, batch, threads);
+    run(compiled, kernel, batch, threads);
+}
+
+template <typename Compiled>
+void define_calls(nb::module_& m) {
+    // noconvert: a hidden copy of an output would lose the results.
+    m.def("expectations", &expectations<Compiled>, "program"_a, "kernel"_a, "threads"_a,
+          "features"_a, "weights"_a, "outputs"_a.noconvert(),
+          "Fill outputs (sets, samples, n_out).");
+    m.def("vjp", &vjp<Compiled>, "program"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
+          "cotangent"_a, "outputs"_a.noconvert(), "weight_rows"_a.noconvert(),
+          "feature_rows"_a.noconvert(),
+          "Fill outputs and the gradients of sum(cotangent * outputs), one row for each sample.");
 }
 
 }  // namespace
@@ -127,6 +153,17 @@ NB_MODULE(_native, m) {
              "qubits"_a, "features"_a, "weights"_a, "outputs"_a, "gates"_a)
         .def_prop_ro("passes", [](const Program& p) { return p.steps.size(); },
                      "Passes over the state after the product state that it starts from.");
+    nb::class_<StatePlan>(m, "StatePlan", "How one large state of a program is swept.")
+        .def("__init__",
+             [](StatePlan* self, const Program& program, const Kernel& kernel,
+                std::uint32_t tile_bits) {
+                 std::uint32_t lane_bits = 0;
+                 while (std::size_t{2} << lane_bits <= kernel.lanes) ++lane_bits;
+                 new (self) StatePlan(program, lane_bits, tile_bits);
+             },
+             "program"_a, "kernel"_a, "tile_bits"_a = 0, nb::keep_alive<1, 2>())
+        .def_prop_ro("passes", [](const StatePlan& p) { return p.view().tile_count; },
+                     "Passes over memory of a forward evaluation.");
     m.def("available_isas", [] {
         std::vector<std::string> names;
         for (const Kernel* kernel : available_kernels()) names.emplace_back(kernel->name);
@@ -134,11 +171,6 @@ NB_MODULE(_native, m) {
     }, "Instruction sets of this build that this processor has, the fastest last.");
     m.def("kernel", [](const std::string& isa) { return find_kernel(isa); },
           nb::rv_policy::reference, "isa"_a, "The kernel of that name, or None.");
-    // noconvert: a hidden copy of an output would lose the results.
-    m.def("expectations", &expectations, "program"_a, "kernel"_a, "threads"_a, "features"_a,
-          "weights"_a, "outputs"_a.noconvert(), "Fill outputs (sets, samples, n_out).");
-    m.def("vjp", &vjp, "program"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
-          "cotangent"_a, "outputs"_a.noconvert(), "weight_rows"_a.noconvert(),
-          "feature_rows"_a.noconvert(),
-          "Fill outputs and the gradients of sum(cotangent * outputs), one row for each sample.");
+    define_calls<Program>(m);
+    define_calls<StatePlan>(m);
 }

@@ -3,9 +3,12 @@
 namespace hpc_qlstm {
 
 extern const Kernel kernel_plain;
+extern const StateKernel state_kernel_plain;
 #ifdef HPC_QLSTM_X86
 extern const Kernel kernel_avx2;
 extern const Kernel kernel_avx512;
+extern const StateKernel state_kernel_avx2;
+extern const StateKernel state_kernel_avx512;
 #endif
 
 const std::vector<const Kernel*>& available_kernels() {
@@ -30,6 +33,15 @@ const Kernel* find_kernel(const std::string& name) {
         if (name == kernel->name) return kernel;
     }
     return nullptr;
+}
+
+const StateKernel& state_kernel_of(const Kernel& kernel) {
+#ifdef HPC_QLSTM_X86
+    if (&kernel == &kernel_avx512) return state_kernel_avx512;
+    if (&kernel == &kernel_avx2) return state_kernel_avx2;
+#endif
+    static_cast<void>(kernel);
+    return state_kernel_plain;
 }
 
 }  // namespace hpc_qlstm

@@ -1,74 +1,15 @@
 #include "evaluate.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 
+#include "buffer.hpp"
 #include "thread_pool.hpp"
 
 namespace hpc_qlstm {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
-// Memory that a thread keeps between calls, so that small calls allocate nothing.
-class Buffer {
-  public:
-    ~Buffer() { std::free(data_); }
-
-    double* get(std::size_t doubles) {
-        if (doubles > size_) {
-            release();
-            const std::size_t bytes =
-                (doubles * sizeof(double) + kAlignment - 1) / kAlignment * kAlignment;
-            data_ = static_cast<double*>(std::aligned_alloc(kAlignment, bytes));
-            if (data_ == nullptr) throw std::bad_alloc();
-            size_ = doubles;
-        }
-        return data_;
-    }
-
-    // Large states go back: a thread that is idle, or ends, should not hold gigabytes.
-    void release_if_large() {
-        constexpr std::size_t limit = std::size_t{64} << 20;
-        if (size_ * sizeof(double) > limit) release();
-    }
-
-  private:
-    void release() {
-        std::free(data_);
-        data_ = nullptr;
-        size_ = 0;
-    }
-
-    double* data_ = nullptr;
-    std::size_t size_ = 0;
-};
-
 thread_local Buffer uniform_buffer;
 thread_local Buffer scratch_buffer;
-
-ProgramView view_of(const Program& p) {
-    ProgramView view{};
-    view.qubits = p.qubits;
-    view.features = p.features;
-    view.weights = p.weights;
-    view.outputs = p.outputs;
-    view.uniform_angles = p.uniform_angles.data();
-    view.uniform_angle_count = p.uniform_angles.size();
-    view.lane_angles = p.lane_angles.data();
-    view.lane_angle_count = p.lane_angles.size();
-    view.turns = p.turns.data();
-    view.leading = p.leading.data();
-    view.steps = p.steps.data();
-    view.step_count = p.steps.size();
-    view.readout = &p.readout;
-    view.matrices = p.matrices;
-    view.reverse_end = p.reverse_end;
-    view.uniform_size = 2 * view.uniform_angle_count + 4 * view.matrices;
-    view.leading_gradient = p.leading_gradient;
-    return view;
-}
 
 Scratch layout_of(const ProgramView& p, bool gradient) {
     Scratch at{};
@@ -103,6 +44,28 @@ std::size_t parts_of(const ProgramView& p, bool gradient, std::size_t rows, std:
 }
 
 }  // namespace
+
+ProgramView view_of(const Program& p) {
+    ProgramView view{};
+    view.qubits = p.qubits;
+    view.features = p.features;
+    view.weights = p.weights;
+    view.outputs = p.outputs;
+    view.uniform_angles = p.uniform_angles.data();
+    view.uniform_angle_count = p.uniform_angles.size();
+    view.lane_angles = p.lane_angles.data();
+    view.lane_angle_count = p.lane_angles.size();
+    view.turns = p.turns.data();
+    view.leading = p.leading.data();
+    view.steps = p.steps.data();
+    view.step_count = p.steps.size();
+    view.readout = &p.readout;
+    view.matrices = p.matrices;
+    view.reverse_end = p.reverse_end;
+    view.uniform_size = 2 * view.uniform_angle_count + 4 * view.matrices;
+    view.leading_gradient = p.leading_gradient;
+    return view;
+}
 
 void evaluate(const Program& program, const Kernel& kernel, const Batch& batch,
               std::size_t threads) {

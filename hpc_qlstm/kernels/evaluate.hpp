@@ -8,6 +8,9 @@
 
 namespace hpc_qlstm {
 
+// The program as the kernels read it; it points into `program`.
+ProgramView view_of(const Program& program);
+
 // Evaluates a batch on at most `threads` threads; see Batch for the arrays. The results have the
 // same bits whatever `threads` is. Throws std::bad_alloc when the states do not fit in memory:
 // 2 (4 with a cotangent) * 2^q * lanes doubles for each thread.

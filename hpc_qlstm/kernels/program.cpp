@@ -44,9 +44,9 @@ IndexMap index_map(std::uint32_t origin, const std::vector<std::uint32_t>& colum
 class Compiler {
   public:
     Compiler(Program& program, const Circuit& circuit)
-        : p_(program), circuit_(circuit), flips_(circuit.qubits), open_(circuit.qubits),
-          entangled_(circuit.qubits, false) {
-        for (int k = 0; k < circuit.qubits; ++k) flips_[k] = 1u << k;
+        : p_(program), circuit_(circuit), flips_(circuit.qubits), masks_(circuit.qubits),
+          open_(circuit.qubits), entangled_(circuit.qubits, false) {
+        for (int k = 0; k < circuit.qubits; ++k) flips_[k] = masks_[k] = 1u << k;
         p_.leading.assign(circuit.qubits, Run{});
     }
 
@@ -57,6 +57,7 @@ class Compiler {
         }
         for (int k = 0; k < circuit_.qubits; ++k) close(k);
         p_.readout = index_map(origin_, flips_);
+        for (int k = 0; k < circuit_.outputs; ++k) p_.readout_bits.push_back(bit(k));
         finish_gradient();
     }
 
@@ -82,11 +83,14 @@ class Compiler {
             case GateKind::cnot:
                 entangle(gate);
                 flips_[gate.control] ^= flips_[k];
+                masks_[k] ^= masks_[gate.control];
                 break;
             case GateKind::cz: {
                 entangle(gate);
                 Step step{};
                 step.kind = StepKind::negate;
+                step.bits[0] = bit(k);
+                step.bits[1] = bit(gate.control);
                 step.map = index_map(origin_ ^ flips_[k] ^ flips_[gate.control],
                                      ascending_basis(flips_without(k, gate.control)));
                 p_.steps.push_back(step);
@@ -141,8 +145,13 @@ class Compiler {
         step.kind = StepKind::rotate;
         step.run = run;
         step.flip = flips_[k];
+        step.bits[0] = bit(k);
         step.map = index_map(origin_, ascending_basis(flips_without(k, k)));
         p_.steps.push_back(step);
+    }
+
+    Parity bit(int k) const {
+        return {masks_[k], __builtin_parity(masks_[k] & origin_) != 0};
     }
 
     Run make_run(const std::vector<Turn>& turns) {
@@ -191,6 +200,7 @@ class Compiler {
     const Circuit& circuit_;
     std::uint32_t origin_ = 0;
     std::vector<std::uint32_t> flips_;
+    std::vector<std::uint32_t> masks_;  // the inverse: bit k of l is parity(masks_[k] & stored)
     std::vector<std::vector<Turn>> open_;  // the turns of each qubit's unfinished run
     std::vector<bool> entangled_;
     std::int64_t constants_[2] = {-1, -1};  // slots of the angles pi and pi/2

@@ -56,12 +56,19 @@ struct Run {
 
 enum class StepKind : std::uint8_t { rotate, negate };
 
-// `rotate`: apply `run` to the pairs (n, n ^ flip), n in `map`. `negate`: change the sign of the
-// amplitudes in `map` (CZ).
+// A logical bit as a function of the storage index: parity(mask & index) ^ constant.
+struct Parity {
+    std::uint32_t mask;
+    bool constant;
+};
+
+// `rotate`: apply `run` to the pairs (n, n ^ flip), n in `map`; bits[0] is the qubit's value.
+// `negate`: change the sign of the amplitudes in `map`, where both `bits` are 1 (CZ).
 struct Step {
     StepKind kind;
     Run run;
     std::uint32_t flip;
+    Parity bits[2];
     IndexMap map;
 };
 
@@ -87,6 +94,7 @@ struct Program {
     std::vector<Run> leading;  // one for each qubit; a run of no turns is the identity
     std::vector<Step> steps;
     IndexMap readout;  // from logical to storage index after the last step
+    std::vector<Parity> readout_bits;  // of each output, after the last step
     std::uint32_t matrices;  // number of runs
     // The reverse sweep ends at this step: nothing before it has a gradient to give.
     std::uint32_t reverse_end;
