@@ -67,12 +67,13 @@ def hpc_qlstm_run(
         return subprocess.run(
             command(*arguments, ranks=ranks),
             cwd=tmp_path,
-            env=launch_environment,
+            env=run.environment,
             capture_output=True,
             text=True,
             timeout=timeout,
         )
 
+    run.environment = dict(launch_environment)  # type: ignore[attr-defined]
     return run
 
 

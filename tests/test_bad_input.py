@@ -128,6 +128,20 @@ def test_number_of_ranks(hpc_qlstm_run, write_config):
     one_message(done, ["3 ranks", "2 partitions", "1 to 2", "4, 6, 8"])
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PMI_RANK": "0", "PMI_SIZE": "2"},
+        {"SLURM_PROCID": "0", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+    ],
+)
+def test_launcher_of_another_library(hpc_qlstm_run, write_config, monkeypatch, variables):
+    """What a rank sees of a launcher that MPI does not know: a world of one where two started."""
+    for name, value in variables.items():
+        monkeypatch.setitem(hpc_qlstm_run.environment, name, value)
+    one_message(hpc_qlstm_run("train", write_config()), ["2 processes", "1 ranks", "srun"])
+
+
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_checkpoint_of_another_model(hpc_qlstm_run, write_config, tmp_path, ranks):
     assert hpc_qlstm_run("train", write_config(partition={"count": 2})).returncode == 0

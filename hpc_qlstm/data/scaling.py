@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ class Scaler:
     """scaled = (x - offset) * factor, column by column; one form for every kind.
 
     offset (d,) in the units of the column, factor (d,) in one over these units, finite and
-    not zero. Build one with `Scaler.fit`; a checkpoint stores the two arrays (`to_dict`).
+    not zero. Build one with `Scaler.fit`; a checkpoint stores the two arrays.
     Raises InputError for arrays of other shapes or values.
     """
 
@@ -90,25 +89,6 @@ class Scaler:
         """Scaled values (..., d) back to their own units, same shape. Raises InputError."""
         self._check_columns(scaled)
         return np.asarray(scaled / self.factor + self.offset, dtype=np.float64)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint stores: kind (str), offset (d,) and factor (d,)."""
-        return {"kind": self.kind, "offset": self.offset.copy(), "factor": self.factor.copy()}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Scaler:
-        """The scaler that `to_dict` described. Raises InputError for anything else."""
-        try:
-            offset, factor = (
-                np.array(stored[key], dtype=np.float64) for key in ("offset", "factor")
-            )
-            return cls(str(stored["kind"]), offset, factor)
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"scaler: kind, offset (d,) and factor (d,) are needed ({error!r})"
-            ) from error
 
     def _check_columns(self, values: Float) -> None:
         if values.ndim == 0 or values.shape[-1] != self.columns:

@@ -152,9 +152,6 @@ class Partition:
         return cls(inputs, split_evenly(hidden_size, count))
 
 
-STRATEGIES = ("contiguous", "strided", "broadcast_input", "overlap", "random", "explicit")
-
-
 def hidden_indices(size: int, hidden_size: int, order: Order) -> range:
     """Where h_{t-1} stands in v_t: first for order `hx`, last for `xh`."""
     return range(hidden_size) if order == "hx" else range(size - hidden_size, size)

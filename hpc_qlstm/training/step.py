@@ -41,6 +41,8 @@ class DistributedModel:
                 replicated=replicated,
             )
         self.gates = model.local_gates(grid.partitions)
+        begin, end = model.layout.offsets[-2:]
+        self._readout_size = end - begin
         self._sections = [model.layout.section(block) for block in grid.blocks]
         self._buffers: dict[int, tuple[Float, Float]] = {}
 
@@ -101,10 +103,6 @@ class DistributedModel:
     def _replica_rows(self, bounds: Bounds, replica: int) -> int:
         part = share(bounds, replica, self.grid.replicas)
         return part[-1] - part[0]
-
-    @property
-    def _readout_size(self) -> int:
-        return self.model.output_size * (self.model.hidden_size + 1)
 
     def _buffer(self, blocks: int, width: int) -> tuple[Float, Float]:
         if blocks not in self._buffers:
