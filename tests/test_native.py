@@ -229,7 +229,7 @@ def test_empty_batch_and_inputs_of_other_types():
 
 def test_the_last_rz_and_unread_qubits_cost_nothing():
     circuit = ansatz("rot_ring", qubits=4, features=4, outputs=2, depth=1)
-    assert native.compile_program(circuit).passes == 2
+    assert native.compile_program(circuit).steps == 2
     plus = Circuit(1, (Gate("h", (0,)), Gate("rz", (0,), Weight(0))), 0, 1, (1,))
     y, gradient, _ = native.NativeEngine().vjp(plus, np.empty((1, 0)), np.ones(1), np.ones((1, 1)))
     assert abs(y[0, 0]) < TOLERANCE

@@ -29,11 +29,11 @@ ISA_VARIABLE = "HPC_QLSTM_ISA"
 MODES = ("auto", "batch", "state")
 _LARGEST = 28
 _STATE_QUBITS = 13  # from here on mode "state" is faster, see benchmarks/large_circuits.py
-_CACHED_PROGRAMS = 256
+_CACHED_PLANS = 256
 
 
 Mode = Literal["auto", "batch", "state"]
-_Compiled = _native.Program | _native.StatePlan
+_Plan = _native.BatchPlan | _native.StatePlan
 
 
 class NativeEngine(Engine):
@@ -71,14 +71,14 @@ class NativeEngine(Engine):
         )
         # By identity: hashing a circuit's gates costs more than evaluating it. The entry holds
         # the circuit, so its id stays taken.
-        self._programs: dict[int, tuple[Circuit, _Compiled]] = {}
+        self._plans: dict[int, tuple[Circuit, _Plan]] = {}
 
     def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
         """See Engine."""
-        program = self._program(circuit)
+        plan = self._plan(circuit)
         outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
         try:
-            _native.expectations(program, self._kernel, self.threads, features, weights, outputs)
+            _native.expectations(plan, self._kernel, self.threads, features, weights, outputs)
         except (TypeError, ValueError) as error:
             raise _input_error(error, features, weights) from None
         return outputs
@@ -87,14 +87,14 @@ class NativeEngine(Engine):
         self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
-        program = self._program(circuit)
+        plan = self._plan(circuit)
         rows = (weights.shape[0], features.shape[0])
         outputs = np.empty((*rows, circuit.outputs))
         to_weights = np.empty((*rows, circuit.weight_count))
         to_features = np.empty((*rows, circuit.features))
         try:
             _native.vjp(
-                program,
+                plan,
                 self._kernel,
                 self.threads,
                 features,
@@ -108,20 +108,22 @@ class NativeEngine(Engine):
             raise _input_error(error, features, weights, cotangent) from None
         return outputs, to_weights, to_features
 
-    def _program(self, circuit: Circuit) -> _Compiled:
-        entry = self._programs.get(id(circuit))
+    def _plan(self, circuit: Circuit) -> _Plan:
+        entry = self._plans.get(id(circuit))
         if entry is not None:
             return entry[1]
         self.check(circuit)
-        if len(self._programs) >= _CACHED_PROGRAMS:
-            self._programs.clear()
-        compiled = compile_program(circuit)
-        program: _Compiled = compiled
+        if len(self._plans) >= _CACHED_PLANS:
+            self._plans.clear()
+        program = compile_program(circuit)
+        plan: _Plan
         # By the size alone: a choice by the batch would change bits with the batch.
         if self.mode == "state" or (self.mode == "auto" and circuit.qubits >= _STATE_QUBITS):
-            program = _native.StatePlan(compiled, self._kernel, self._tile_bits)
-        self._programs[id(circuit)] = (circuit, program)
-        return program
+            plan = _native.StatePlan(program, self._kernel, self._tile_bits)
+        else:
+            plan = _native.BatchPlan(program)
+        self._plans[id(circuit)] = (circuit, plan)
+        return plan
 
 
 def available_isas() -> list[str]:

@@ -1,5 +1,6 @@
 // The sweep over the groups of a batch: forward, and backward by the adjoint method
-// (Jones and Gacon, arXiv 2009.02823). Compiled once for each instruction set, HPC_QLSTM_ISA.
+// (Jones and Gacon, arXiv 2009.02823). Compiled once for each instruction set HPC_QLSTM_ISA and
+// precision HPC_QLSTM_REAL.
 //
 // With a diagonal observable sum_k w_k Z_k one reverse sweep gives the whole vector-Jacobian
 // product: dE/dangle = Im <bra| P |psi> after the rotation exp(-i angle P / 2).
@@ -7,34 +8,45 @@
 
 #include "simd/angles.hpp"
 #include "simd/lanes.hpp"
+#include "simd/passes.hpp"
 #include "simd/product.hpp"
 #include "simd/readout.hpp"
 #include "simd/sincos.hpp"
-#include "simd/state.hpp"
 #include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {
 
-// One thread's work, group after group.
+// One thread's work, group after group. An amplitude is [re, im], or in a real program [re].
+template <unsigned parts>
 class Sweep {
   public:
-    Sweep(const ProgramView& program, const Batch& batch, const Scratch& at,
-          const double* uniform, double* scratch)
-        : p_(program), batch_(batch), uniform_of_sets_(uniform),
-          memory_(reinterpret_cast<Lanes*>(scratch)), psi_(memory_ + at.psi),
-          bra_(memory_ + at.bra), table_(memory_ + at.table), uniform_(memory_ + at.uniform),
-          x_(memory_ + at.x), lane_angles_(memory_ + at.angles),
+    Sweep(const ProgramView& program, const BatchView& plan, const Batch& batch, const Scratch& at,
+          const Real* uniform, Real* scratch)
+        : p_(program), plan_(plan), batch_(batch), at_(at), uniform_of_sets_(uniform),
+          memory_(reinterpret_cast<Lanes*>(scratch)), state_(std::size_t{parts} << program.qubits),
+          psi_(memory_ + at.psi), bra_(memory_ + at.bra), table_(memory_ + at.table),
+          uniform_(memory_ + at.uniform), x_(memory_ + at.x), lane_angles_(memory_ + at.angles),
           matrices_(memory_ + at.matrices), sums_(memory_ + at.sums),
-          feature_sums_(memory_ + at.feature_sums), results_(memory_ + at.results),
-          angles_{uniform_, lane_angles_} {}
+          feature_sums_(memory_ + at.feature_sums), outputs_(memory_ + at.results),
+          cotangent_(outputs_ + p_.outputs), z_(cotangent_ + p_.outputs),
+          weight_z_(z_ + p_.outputs), angles_{uniform_, lane_angles_} {}
 
     void run(std::size_t group) {
         load(group);
-        forward();
-        expectations(*p_.readout, p_.outputs, psi_, table_, results_);
-        scatter(results_, p_.outputs, batch_.outputs);
-        if (batch_.cotangent != nullptr) backward();
+        if (batch_.cotangent == nullptr) {
+            forward<false>();
+            measure_all<false>();
+            scatter(outputs_, p_.outputs, batch_.outputs);
+            return;
+        }
+        load_cotangent();
+        forward<true>();
+        for (std::size_t n = 0; n < p_.weights + p_.lane_angle_count; ++n) sums_[n] = Lanes{};
+        measure_all<true>();
+        backward();
+        scatter(outputs_, p_.outputs, batch_.outputs);
+        store_gradients();
     }
 
   private:
@@ -42,7 +54,8 @@ class Sweep {
         const std::size_t rows = batch_.samples * batch_.sets;
         first_row_ = group * kLanes;
         lanes_ = rows - first_row_ < kLanes ? rows - first_row_ : kLanes;
-        const double *features[kLanes], *sets[kLanes];
+        const double* features[kLanes];
+        const Real* sets[kLanes];
         for (std::size_t lane = 0; lane < kLanes; ++lane) {
             // Padding repeats the last row; nobody reads its results.
             const std::size_t row = first_row_ + (lane < lanes_ ? lane : lanes_ - 1);
@@ -57,19 +70,31 @@ class Sweep {
         load_uniform(sets);
     }
 
-    void load_uniform(const double* const sets[kLanes]) {
+    void load_uniform(const Real* const sets[kLanes]) {
         if (sets[0] != sets[kLanes - 1]) {
             for (std::size_t n = 0; n < p_.uniform_size; ++n) gather(sets, n, uniform_[n]);
             loaded_set_ = nullptr;
         } else if (sets[0] != loaded_set_) {
-            for (std::size_t n = 0; n < p_.uniform_size; ++n) uniform_[n] = splat(sets[0][n]);
+            for (std::size_t n = 0; n < p_.uniform_size; ++n) uniform_[n] = sets[0][n] - Lanes{};
             loaded_set_ = sets[0];
         }
     }
 
-    static void gather(const double* const rows[kLanes], std::size_t column, Lanes& to) {
+    void load_cotangent() {
+        const double* rows[kLanes];
+        for (std::size_t lane = 0; lane < kLanes; ++lane) {
+            const std::size_t row = first_row_ + (lane < lanes_ ? lane : lanes_ - 1);
+            rows[lane] = batch_.cotangent + row * p_.outputs;
+        }
+        for (std::size_t k = 0; k < p_.outputs; ++k) gather(rows, k, cotangent_[k]);
+    }
+
+    template <typename T>
+    static void gather(const T* const rows[kLanes], std::size_t column, Lanes& to) {
         Lanes v;
-        for (std::size_t lane = 0; lane < kLanes; ++lane) v[lane] = rows[lane][column];
+        for (std::size_t lane = 0; lane < kLanes; ++lane) {
+            v[lane] = static_cast<Real>(rows[lane][column]);
+        }
         to = v;
     }
 
@@ -99,77 +124,145 @@ class Sweep {
         return [this](std::size_t k) { return matrix(p_.leading[k]); };
     }
 
+    template <typename F>
+    HPC_QLSTM_INLINE void for_passes(const Layer& layer, F f) {
+        for (std::uint32_t n = layer.begin; n < layer.end; ++n) f(plan_.passes[n]);
+    }
+
+    bool is_kept(const Layer& layer) const { return layer.kept != 0 && layer.kept <= at_.kept; }
+
+    template <bool gradient>
     void forward() {
+        psi_ = memory_ + at_.psi;
         for (std::size_t k = 0; k < p_.qubits; ++k) make_matrix(p_.leading[k]);
-        product_state(p_.qubits, leading_matrix(), psi_);
-        for (std::size_t n = 0; n < p_.step_count; ++n) {
-            const Step& step = p_.steps[n];
-            if (step.kind == StepKind::negate) {
-                negate(step, psi_);
+        product_state<parts>(p_.qubits, leading_matrix(), psi_);
+        for (std::size_t l = 0; l < plan_.layer_count; ++l) {
+            const Layer& layer = plan_.layers[l];
+            if (!layer.rotations) {
+                for_passes(layer, [&](const Pass& pass) { negate<parts>(pass, psi_); });
                 continue;
             }
-            make_matrix(step.run);
-            const Su2<Lanes> u = matrix(step.run);
-            switch (step.run.shape) {
-                case Shape::general: forward_pass<Shape::general>(step, u, psi_); break;
-                case Shape::real: forward_pass<Shape::real>(step, u, psi_); break;
-                case Shape::diagonal: forward_pass<Shape::diagonal>(step, u, psi_); break;
+            const Lanes* from = psi_;
+            if (gradient && is_kept(layer)) psi_ += state_;
+            for_passes(layer, [&](const Pass& pass) {
+                for (std::uint32_t i = 0; i < pass.count; ++i) make_matrix(pass.runs[i]);
+                rotate_pass<false>(pass, from, psi_);
+                from = psi_;
+            });
+        }
+    }
+
+    template <bool adjoints>
+    void rotate_pass(const Pass& pass, const Lanes* from, Lanes* to) const {
+        Su2<Lanes> u[2];
+        for (std::uint32_t i = 0; i < pass.count; ++i) {
+            u[i] = matrix(pass.runs[i]);
+            if (adjoints) u[i] = adjoint(u[i]);
+        }
+        by_kind<parts>(pass, [&](auto kind) {
+            rotate<kind.K, kind.shape, parts>(pass, u, from, to);
+        });
+    }
+
+    // The outputs; with a gradient also the bra and the derivatives by the last rotations.
+    template <bool gradient>
+    void measure_all() {
+        expectations<parts>(*plan_.readout, p_.outputs, psi_, table_, z_);
+        for (std::size_t k = 0; k < p_.outputs; ++k) {
+            outputs_[k] = z_[k];
+            weight_z_[k] = cotangent_[k];
+        }
+        for (std::size_t n = 0; gradient && n < plan_.last_count; ++n) {
+            const Pass& pass = plan_.last[n];
+            for (std::uint32_t i = 0; i < pass.count; ++i) {
+                make_matrix(pass.runs[i]);
+                const std::int32_t k = pass.outputs[i];
+                weight_z_[k] = cotangent_[k] * before(Axis::z, matrix(pass.runs[i])).z;
             }
+        }
+        if (gradient) {
+            weighted_bra<parts>(*plan_.readout, p_.outputs, weight_z_, psi_, table_, bra_);
+        }
+        for (std::size_t n = 0; n < plan_.last_count; ++n) measure_pass<gradient>(plan_.last[n]);
+    }
+
+    template <bool gradient>
+    void measure_pass(const Pass& pass) {
+        Axes n[2];
+        Lanes weights[2][2], r[2][2];
+        for (std::uint32_t i = 0; i < pass.count; ++i) {
+            if (!gradient) make_matrix(pass.runs[i]);
+            n[i] = before(Axis::z, matrix(pass.runs[i]));
+            weights[i][0] = cotangent_[pass.outputs[i]] * n[i].x;
+            weights[i][1] = cotangent_[pass.outputs[i]] * n[i].y;
+        }
+        by_kind<parts>(pass, [&](auto kind) {
+            measure<kind.K, kind.shape, parts, gradient>(pass, weights, psi_, bra_, r);
+        });
+        for (std::uint32_t i = 0; i < pass.count; ++i) {
+            const std::int32_t k = pass.outputs[i];
+            outputs_[k] = along(n[i], r[i], z_[k]);
+            if (!gradient || !has_gradient(pass.runs[i])) continue;
+            // With the bra c Z psi, Im <bra| (X, Y, Z) |psi> is c (<Y>, -<X>, 0).
+            const Su2<Lanes> u = matrix(pass.runs[i]);
+            Lanes v[3] = {cotangent_[k] * along(before(Axis::y, u), r[i], z_[k]),
+                          -cotangent_[k] * along(before(Axis::x, u), r[i], z_[k]), Lanes{}};
+            pull_back(pass.runs[i], p_.turns, angles_, v, sums_);
         }
     }
 
     void backward() {
-        Lanes* cotangent = results_ + p_.outputs;
-        const double* rows[kLanes];
-        for (std::size_t lane = 0; lane < kLanes; ++lane) {
-            const std::size_t row = first_row_ + (lane < lanes_ ? lane : lanes_ - 1);
-            rows[lane] = batch_.cotangent + row * p_.outputs;
+        for (std::size_t l = plan_.layer_count; l-- > plan_.reverse_end;) {
+            const Layer& layer = plan_.layers[l];
+            if (!layer.rotations) {
+                for_passes(layer, [&](const Pass& pass) {
+                    negate<parts>(pass, bra_);
+                    if (layer.psi_before) negate<parts>(pass, psi_);
+                });
+                continue;
+            }
+            // Before the earliest layer the bra is needed for the leading runs alone.
+            reverse_layer(layer, l > plan_.reverse_end || p_.leading_gradient);
+            if (!layer.psi_before) continue;
+            if (is_kept(layer)) {
+                psi_ -= state_;
+            } else {
+                for_passes(layer, [&](const Pass& p) { rotate_pass<true>(p, psi_, psi_); });
+            }
         }
-        for (std::size_t k = 0; k < p_.outputs; ++k) gather(rows, k, cotangent[k]);
-        weighted_bra(*p_.readout, p_.outputs, cotangent, psi_, table_, bra_);
-
-        const std::size_t sums = p_.weights + p_.lane_angle_count;
-        for (std::size_t n = 0; n < sums; ++n) sums_[n] = Lanes{};
-        for (std::size_t n = p_.step_count; n-- > p_.reverse_end;) {
-            reverse_step(p_.steps[n], n > p_.reverse_end);
-        }
-        if (p_.leading_gradient) {
-            product_gradient(p_.qubits, leading_matrix(), bra_, psi_,
-                             [this](std::size_t k, Lanes v[3]) {
-                                 pull_back(p_.leading[k], p_.turns, angles_, v, sums_);
-                             });
-        }
-        store_gradients();
+        if (!p_.leading_gradient) return;
+        product_gradient<parts>(p_.qubits, leading_matrix(), bra_, psi_,
+                                [this](std::size_t k, Lanes v[3]) {
+                                    pull_back(p_.leading[k], p_.turns, angles_, v, sums_);
+                                });
     }
 
-    // Before the earliest step psi is needed no more: the leading runs know it as a product.
-    void reverse_step(const Step& step, bool with_psi) {
-        if (step.kind == StepKind::negate) {
-            negate(step, bra_);
-            if (with_psi) negate(step, psi_);
-            return;
+    // Reads off all overlaps while psi and bra are both as they are after the layer, the last of
+    // them in one pass with the first rotations that are taken off the bra.
+    void reverse_layer(const Layer& layer, bool bra_before) {
+        const std::uint32_t last = layer.end - 1;
+        for (std::uint32_t n = layer.begin; layer.gradient && n < layer.end; ++n) {
+            read_off(plan_.passes[n], bra_before && n == last);
         }
-        switch (step.run.shape) {
-            case Shape::general: reverse_shape<Shape::general>(step, with_psi); break;
-            case Shape::real: reverse_shape<Shape::real>(step, with_psi); break;
-            case Shape::diagonal: reverse_shape<Shape::diagonal>(step, with_psi); break;
+        for (std::uint32_t n = layer.end; bra_before && n-- > layer.begin;) {
+            if (!layer.gradient || n != last) rotate_pass<true>(plan_.passes[n], bra_, bra_);
         }
     }
 
-    template <Shape shape>
-    void reverse_shape(const Step& step, bool with_psi) {
-        const Su2<Lanes> u = matrix(step.run);
-        Lanes v[3];
-        if (step.run.first_gradient == step.run.first + step.run.count) {
-            reverse_pass<shape, false, true>(step, u, psi_, bra_, v);
-            return;
+    void read_off(const Pass& pass, bool and_reverse) {
+        Lanes v[2][3];
+        Su2<Lanes> u[2];
+        for (std::uint32_t i = 0; i < pass.count; ++i) u[i] = matrix(pass.runs[i]);
+        by_kind<parts>(pass, [&](auto kind) {
+            if (and_reverse) {
+                reverse<kind.K, kind.shape, parts>(pass, u, psi_, bra_, v);
+            } else {
+                overlaps<kind.K, kind.shape, parts>(pass, psi_, bra_, v);
+            }
+        });
+        for (std::uint32_t i = 0; i < pass.count; ++i) {
+            pull_back(pass.runs[i], p_.turns, angles_, v[i], sums_);
         }
-        if (with_psi) {
-            reverse_pass<shape, true, true>(step, u, psi_, bra_, v);
-        } else {
-            reverse_pass<shape, true, false>(step, u, psi_, bra_, v);
-        }
-        pull_back(step.run, p_.turns, angles_, v, sums_);
     }
 
     void store_gradients() {
@@ -184,36 +277,41 @@ class Sweep {
     }
 
     const ProgramView& p_;
+    const BatchView& plan_;
     const Batch& batch_;
-    const double* uniform_of_sets_;
+    const Scratch& at_;
+    const Real* uniform_of_sets_;
     Lanes* memory_;
+    const std::size_t state_;  // vectors in one
     Lanes *psi_, *bra_, *table_, *uniform_, *x_, *lane_angles_, *matrices_, *sums_,
-        *feature_sums_, *results_;
+        *feature_sums_, *outputs_, *cotangent_, *z_, *weight_z_;
     Angles angles_;
-    const double* loaded_set_ = nullptr;  // whose values `uniform_` holds in all lanes
+    const Real* loaded_set_ = nullptr;  // whose values `uniform_` holds in all lanes
     std::size_t first_row_ = 0, lanes_ = 0;
 };
 
-void prepare(const ProgramView& p, const double* weights, double* uniform) {
+void prepare(const ProgramView& p, const double* weights, Real* uniform) {
     for (std::size_t n = 0; n < p.uniform_angle_count; n += kLanes) {
         const std::size_t count =
             p.uniform_angle_count - n < kLanes ? p.uniform_angle_count - n : kLanes;
         const UniformAngle* angles = p.uniform_angles + n;
         Lanes half{}, s, c;
         for (std::size_t j = 0; j < count; ++j) {
-            if (angles[j].is_weight) half[j] = 0.5 * weights[angles[j].weight];
+            if (angles[j].is_weight) half[j] = static_cast<Real>(0.5 * weights[angles[j].weight]);
         }
         sincos(half, s, c);
         for (std::size_t j = 0; j < count; ++j) {
-            uniform[2 * (n + j)] = angles[j].is_weight ? c[j] : angles[j].cos_half;
-            uniform[2 * (n + j) + 1] = angles[j].is_weight ? s[j] : angles[j].sin_half;
+            uniform[2 * (n + j)] =
+                angles[j].is_weight ? c[j] : static_cast<Real>(angles[j].cos_half);
+            uniform[2 * (n + j) + 1] =
+                angles[j].is_weight ? s[j] : static_cast<Real>(angles[j].sin_half);
         }
     }
-    double* matrices = uniform + 2 * p.uniform_angle_count;
+    Real* matrices = uniform + 2 * p.uniform_angle_count;
     const auto store = [&](const Run& run) {
         if (run.count == 0 || run.per_lane) return;
-        const Su2<double> u = uniform_matrix(run, p.turns, uniform);
-        double* m = matrices + 4 * run.matrix;
+        const Su2<Real> u = uniform_matrix(run, p.turns, uniform);
+        Real* m = matrices + 4 * run.matrix;
         m[0] = u.ar, m[1] = u.ai, m[2] = u.br, m[3] = u.bi;
     };
     for (std::size_t k = 0; k < p.qubits; ++k) store(p.leading[k]);
@@ -222,21 +320,23 @@ void prepare(const ProgramView& p, const double* weights, double* uniform) {
     }
 }
 
-void sweep(const ProgramView& p, const Batch& batch, const Scratch& at, const double* uniform,
-           double* scratch, std::size_t begin, std::size_t end) {
-    Sweep groups(p, batch, at, uniform, scratch);
+template <unsigned parts>
+void sweep_groups(const ProgramView& p, const BatchView& plan, const Batch& batch,
+                  const Scratch& at, const Real* uniform, Real* scratch, std::size_t begin,
+                  std::size_t end) {
+    Sweep<parts> groups(p, plan, batch, at, uniform, scratch);
     for (std::size_t n = begin; n < end; ++n) groups.run(n);
+}
+
+void sweep(const ProgramView& p, const BatchView& plan, const Batch& batch, const Scratch& at,
+           const Real* uniform, Real* scratch, std::size_t begin, std::size_t end) {
+    const auto groups = plan.real ? sweep_groups<1> : sweep_groups<2>;
+    groups(p, plan, batch, at, uniform, scratch, begin, end);
 }
 
 }  // namespace
 
-#define HPC_QLSTM_JOIN_(a, b) a##b
-#define HPC_QLSTM_JOIN(a, b) HPC_QLSTM_JOIN_(a, b)
-#define HPC_QLSTM_TEXT_(a) #a
-#define HPC_QLSTM_TEXT(a) HPC_QLSTM_TEXT_(a)
-
-extern const Kernel HPC_QLSTM_JOIN(kernel_, HPC_QLSTM_ISA);
-const Kernel HPC_QLSTM_JOIN(kernel_, HPC_QLSTM_ISA) = {HPC_QLSTM_TEXT(HPC_QLSTM_ISA), kLanes,
-                                                       prepare, sweep};
+extern const BatchKernel<Real> HPC_QLSTM_KERNEL(batch);
+const BatchKernel<Real> HPC_QLSTM_KERNEL(batch) = {kLanes, prepare, sweep};
 
 }  // namespace hpc_qlstm

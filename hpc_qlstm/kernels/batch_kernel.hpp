@@ -5,6 +5,7 @@
 // vector registers; the last group is padded. No arithmetic crosses lanes, so the bits of a row's
 // results depend on neither its place in the batch nor the split of groups over threads.
 //
+// Numbers are double outside; the states and all that is done to them are double or float.
 // Only plain data crosses this line, and the kernels' files use no std:: templates: an inline
 // function compiled with AVX-512 flags could otherwise be the copy that the linker keeps for all.
 #pragma once
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "batch_plan.hpp"
 #include "program.hpp"
 
 namespace hpc_qlstm {
@@ -26,9 +28,8 @@ struct ProgramView {
     const Run* leading;  // `qubits` of them
     const Step* steps;
     std::size_t step_count;
-    const IndexMap* readout;
-    std::size_t matrices, reverse_end;
-    // Doubles that depend on one weight set alone: half-angle (cos, sin) of the uniform angles,
+    std::size_t matrices;
+    // Numbers that depend on one weight set alone: half-angle (cos, sin) of the uniform angles,
     // then the matrices of the runs without features.
     std::size_t uniform_size;
     bool leading_gradient;
@@ -49,7 +50,8 @@ struct Batch {
 
 // Where things lie in a thread's scratch memory, in units of one vector of lanes.
 struct Scratch {
-    std::size_t psi, bra;        // states, [2^q][re, im]
+    std::size_t psi, bra;        // states, [2^q][parts]; kept + 1 of psi
+    std::size_t kept;            // layers whose inputs find room
     std::size_t table;           // [256], partial sums of readout and cotangent
     std::size_t uniform;         // [uniform_size] of each lane's weight set
     std::size_t x;               // [F] features
@@ -57,19 +59,19 @@ struct Scratch {
     std::size_t matrices;        // [matrices][4] of the runs that hold features
     std::size_t sums;            // [W + lane angles] derivatives by weight and by lane angle
     std::size_t feature_sums;    // [F]
-    std::size_t results;         // [2 n_out] outputs, cotangents
+    std::size_t results;         // [4 n_out]: see Sweep
     std::size_t total;
 };
 
-struct Kernel {
-    const char* name;
+template <typename Real>
+struct BatchKernel {
     std::size_t lanes;
-    // Fills the uniform_size doubles of one weight set.
-    void (*prepare)(const ProgramView&, const double* weights, double* uniform);
+    // Fills the uniform_size numbers of one weight set.
+    void (*prepare)(const ProgramView&, const double* weights, Real* uniform);
     // Groups [begin, end). `uniform` holds those of every weight set; `scratch` is
     // aligned to 64 bytes and the calling thread's own.
-    void (*sweep)(const ProgramView&, const Batch&, const Scratch&, const double* uniform,
-                  double* scratch, std::size_t begin, std::size_t end);
+    void (*sweep)(const ProgramView&, const BatchView&, const Batch&, const Scratch&,
+                  const Real* uniform, Real* scratch, std::size_t begin, std::size_t end);
 };
 
 }  // namespace hpc_qlstm

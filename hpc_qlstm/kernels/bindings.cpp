@@ -90,31 +90,28 @@ Batch batch_of(const Program& program, const Input<2>& features, const Weights& 
     return batch;
 }
 
-const Program& program_of(const Program& program) { return program; }
-const Program& program_of(const StatePlan& plan) { return plan.program(); }
-
-void run(const Program& program, const Kernel& kernel, const Batch& batch, std::size_t threads) {
+void run(const BatchPlan& plan, const Kernel& kernel, const Batch& batch, std::size_t threads) {
     const nb::gil_scoped_release without_gil;
-    evaluate(program, kernel, batch, threads);
+    evaluate(plan, kernel, batch, threads);
 }
 
 void run(const StatePlan& plan, const Kernel& kernel, const Batch& batch, std::size_t threads) {
     const nb::gil_scoped_release without_gil;
-    evaluate_state(plan, kernel, state_kernel_of(kernel), batch, threads);
+    evaluate_state(plan, kernel, batch, threads);
 }
 
-// Compiled: a Program, for samples side by side, or a StatePlan, for one large state at a time.
-template <typename Compiled>
-void expectations(const Compiled& program, const Kernel& kernel, std::size_t threads,
+// Plan: a BatchPlan, for samples side by side, or a StatePlan, for one large state at a time.
+template <typename Plan>
+void expectations(const Plan& plan, const Kernel& kernel, std::size_t threads,
                   const Input<2>& features, const Weights& weights, const Output& outputs) {
-    run(program, kernel, batch_of(program_of(program), features, weights, outputs), threads);
+    run(plan, kernel, batch_of(plan.program(), features, weights, outputs), threads);
 }
 
-template <typename Compiled>
-void vjp(const Compiled& compiled, const Kernel& kernel, std::size_t threads,
+template <typename Plan>
+void vjp(const Plan& plan, const Kernel& kernel, std::size_t threads,
          const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
          const Output& outputs, const Output& weight_rows, const Output& feature_rows) {
-    const Program& program = program_of(compiled);
+    const Program& program = plan.program();
     Batch batch = batch_of(program, features, weights, outputs);
     check("cotangents", cotangent, batch.sets, batch.samples, program.outputs);
     check("weight gradients", weight_rows, batch.sets, batch.samples, program.weights);
@@ -122,16 +119,16 @@ void vjp(const Compiled& compiled, const Kernel& kernel, std::size_t threads,
     batch.cotangent = cotangent.data();
     batch.weight_rows = weight_rows.data();
     batch.feature_rows = feature_rows.data();
-    run(compiled, kernel, batch, threads);
+    run(plan, kernel, batch, threads);
 }
 
-template <typename Compiled>
+template <typename Plan>
 void define_calls(nb::module_& m) {
     // noconvert: a hidden copy of an output would lose the results.
-    m.def("expectations", &expectations<Compiled>, "program"_a, "kernel"_a, "threads"_a,
+    m.def("expectations", &expectations<Plan>, "plan"_a, "kernel"_a, "threads"_a,
           "features"_a, "weights"_a, "outputs"_a.noconvert(),
           "Fill outputs (sets, samples, n_out).");
-    m.def("vjp", &vjp<Compiled>, "program"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
+    m.def("vjp", &vjp<Plan>, "plan"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
           "cotangent"_a, "outputs"_a.noconvert(), "weight_rows"_a.noconvert(),
           "feature_rows"_a.noconvert(),
           "Fill outputs and the gradients of sum(cotangent * outputs), one row for each sample.");
@@ -141,9 +138,9 @@ void define_calls(nb::module_& m) {
 
 NB_MODULE(_native, m) {
     m.doc() = "The compiled kernels of the native engine.";
-    nb::class_<Kernel>(m, "Kernel", "The kernels for one instruction set.")
-        .def_ro("name", &Kernel::name)
-        .def_ro("lanes", &Kernel::lanes, "Samples that one vector register holds.");
+    nb::class_<Kernel>(m, "Kernel", "The kernels for one instruction set and precision.")
+        .def_prop_ro("name", [](const Kernel& k) { return k.isa; })
+        .def_prop_ro("lanes", &Kernel::lanes, "Numbers that one vector register holds.");
     nb::class_<Program>(m, "Program", "A compiled circuit.")
         .def("__init__",
              [](Program* self, int qubits, int features, int weights, int outputs,
@@ -151,14 +148,20 @@ NB_MODULE(_native, m) {
                  new (self) Program(circuit_of(qubits, features, weights, outputs, gates));
              },
              "qubits"_a, "features"_a, "weights"_a, "outputs"_a, "gates"_a)
-        .def_prop_ro("passes", [](const Program& p) { return p.steps.size(); },
-                     "Passes over the state after the product state that it starts from.");
+        .def_prop_ro("steps", [](const Program& p) { return p.steps.size(); },
+                     "Rotations and CZ after the product state that the circuit starts from.");
+    nb::class_<BatchPlan>(m, "BatchPlan", "How the samples of a batch are swept.")
+        .def(nb::init<const Program&>(), "program"_a, nb::keep_alive<1, 2>())
+        .def_prop_ro("passes", &BatchPlan::passes,
+                     "Passes over the state of a forward evaluation, after the product state.")
+        .def("operations", &BatchPlan::operations, "gradient"_a,
+             "Additions and multiplications on the states of one sample.");
     nb::class_<StatePlan>(m, "StatePlan", "How one large state of a program is swept.")
         .def("__init__",
              [](StatePlan* self, const Program& program, const Kernel& kernel,
                 std::uint32_t tile_bits) {
                  std::uint32_t lane_bits = 0;
-                 while (std::size_t{2} << lane_bits <= kernel.lanes) ++lane_bits;
+                 while (std::size_t{2} << lane_bits <= kernel.lanes()) ++lane_bits;
                  new (self) StatePlan(program, lane_bits, tile_bits);
              },
              "program"_a, "kernel"_a, "tile_bits"_a = 0, nb::keep_alive<1, 2>())
@@ -166,11 +169,14 @@ NB_MODULE(_native, m) {
                      "Passes over memory of a forward evaluation.");
     m.def("available_isas", [] {
         std::vector<std::string> names;
-        for (const Kernel* kernel : available_kernels()) names.emplace_back(kernel->name);
+        for (const Kernel& kernel : available_kernels()) {
+            if (kernel.precision == Precision::float64) names.emplace_back(kernel.isa);
+        }
         return names;
     }, "Instruction sets of this build that this processor has, the fastest last.");
-    m.def("kernel", [](const std::string& isa) { return find_kernel(isa); },
-          nb::rv_policy::reference, "isa"_a, "The kernel of that name, or None.");
-    define_calls<Program>(m);
+    m.def("kernel", [](const std::string& isa, bool single) {
+        return find_kernel(isa, single ? Precision::float32 : Precision::float64);
+    }, nb::rv_policy::reference, "isa"_a, "single"_a = false, "The kernels of that name, or None.");
+    define_calls<BatchPlan>(m);
     define_calls<StatePlan>(m);
 }

@@ -2,46 +2,53 @@
 
 namespace hpc_qlstm {
 
-extern const Kernel kernel_plain;
-extern const StateKernel state_kernel_plain;
-#ifdef HPC_QLSTM_X86
-extern const Kernel kernel_avx2;
-extern const Kernel kernel_avx512;
-extern const StateKernel state_kernel_avx2;
-extern const StateKernel state_kernel_avx512;
+#define HPC_QLSTM_DECLARE(isa)                          \
+    extern const BatchKernel<double> batch_##isa##_double; \
+    extern const BatchKernel<float> batch_##isa##_float;   \
+    extern const StateKernel<double> state_##isa##_double; \
+    extern const StateKernel<float> state_##isa##_float;
+
+#define HPC_QLSTM_ADD(to, isa)                                                                  \
+    for (Precision precision : {Precision::float64, Precision::float32}) {                           \
+        to.push_back({#isa, precision, {&batch_##isa##_double, &state_##isa##_double},          \
+                      {&batch_##isa##_float, &state_##isa##_float}});                           \
+    }
+
+HPC_QLSTM_DECLARE(plain)
+#if defined(HPC_QLSTM_X86)
+HPC_QLSTM_DECLARE(avx2)
+HPC_QLSTM_DECLARE(avx512)
+#elif defined(HPC_QLSTM_ARM64)
+HPC_QLSTM_DECLARE(neon)
 #endif
 
-const std::vector<const Kernel*>& available_kernels() {
-    static const std::vector<const Kernel*> kernels = [] {
-        std::vector<const Kernel*> found{&kernel_plain};
-#ifdef HPC_QLSTM_X86
+const std::vector<Kernel>& available_kernels() {
+    static const std::vector<Kernel> kernels = [] {
+        std::vector<Kernel> found;
+        HPC_QLSTM_ADD(found, plain)
+#if defined(HPC_QLSTM_X86)
         __builtin_cpu_init();
         const bool fma = __builtin_cpu_supports("fma") != 0;
-        if (fma && __builtin_cpu_supports("avx2")) found.push_back(&kernel_avx2);
+        if (fma && __builtin_cpu_supports("avx2")) {
+            HPC_QLSTM_ADD(found, avx2)
+        }
         if (fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512vl")) {
-            found.push_back(&kernel_avx512);
+            HPC_QLSTM_ADD(found, avx512)
         }
+#elif defined(HPC_QLSTM_ARM64)
+        HPC_QLSTM_ADD(found, neon)  // every 64-bit Arm processor that runs Linux has it
 #endif
         return found;
     }();
     return kernels;
 }
 
-const Kernel* find_kernel(const std::string& name) {
-    for (const Kernel* kernel : available_kernels()) {
-        if (name == kernel->name) return kernel;
+const Kernel* find_kernel(const std::string& isa, Precision precision) {
+    for (const Kernel& kernel : available_kernels()) {
+        if (isa == kernel.isa && precision == kernel.precision) return &kernel;
     }
     return nullptr;
-}
-
-const StateKernel& state_kernel_of(const Kernel& kernel) {
-#ifdef HPC_QLSTM_X86
-    if (&kernel == &kernel_avx512) return state_kernel_avx512;
-    if (&kernel == &kernel_avx2) return state_kernel_avx2;
-#endif
-    static_cast<void>(kernel);
-    return state_kernel_plain;
 }
 
 }  // namespace hpc_qlstm

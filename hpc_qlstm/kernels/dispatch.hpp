@@ -1,6 +1,7 @@
 // Which kernel runs: the instruction sets that this build has and this processor understands.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,31 @@
 
 namespace hpc_qlstm {
 
-// From the plainest to the widest; never empty.
-const std::vector<const Kernel*>& available_kernels();
+enum class Precision { float32, float64 };
 
-// The kernel of that name; nullptr if this build or this processor does not have it.
-const Kernel* find_kernel(const std::string& name);
+template <typename Real>
+struct KernelsOf {
+    const BatchKernel<Real>* batch;
+    const StateKernel<Real>* state;
+};
 
-// The kernel for one large state with the same instruction set.
-const StateKernel& state_kernel_of(const Kernel& kernel);
+// The kernels of one instruction set, in one precision.
+struct Kernel {
+    const char* isa;
+    Precision precision;
+    KernelsOf<double> of_double;
+    KernelsOf<float> of_float;
+
+    // Numbers in one register.
+    std::size_t lanes() const {
+        return precision == Precision::float32 ? of_float.batch->lanes : of_double.batch->lanes;
+    }
+};
+
+// From the plainest to the widest, each in both precisions; never empty.
+const std::vector<Kernel>& available_kernels();
+
+// nullptr if this build or this processor does not have it.
+const Kernel* find_kernel(const std::string& isa, Precision precision);
 
 }  // namespace hpc_qlstm

@@ -11,15 +11,20 @@ namespace {
 thread_local Buffer uniform_buffer;
 thread_local Buffer scratch_buffer;
 
-Scratch layout_of(const ProgramView& p, bool gradient) {
+// Beyond so many bytes of states a thread keeps no more: they would leave its caches anyway.
+constexpr std::size_t kMostKeptBytes = std::size_t{16} << 20;
+
+Scratch layout_of(const ProgramView& p, const BatchView& plan, std::size_t vector_bytes,
+                  bool gradient) {
     Scratch at{};
     const auto take = [&](std::size_t count) {
         const std::size_t start = at.total;
         at.total += count;
         return start;
     };
-    const std::size_t state = std::size_t{2} << p.qubits;
-    at.psi = take(state);
+    const std::size_t state = std::size_t{plan.real ? 1u : 2u} << p.qubits;
+    at.kept = gradient ? std::min(plan.kept, kMostKeptBytes / (state * vector_bytes)) : 0;
+    at.psi = take((at.kept + 1) * state);
     at.bra = take(gradient ? state : 0);
     at.table = take(std::size_t{1} << std::min<std::size_t>(p.qubits, kLowBits));
     at.uniform = take(p.uniform_size);
@@ -28,19 +33,41 @@ Scratch layout_of(const ProgramView& p, bool gradient) {
     at.matrices = take(4 * p.matrices);
     at.sums = take(gradient ? p.weights + p.lane_angle_count : 0);
     at.feature_sums = take(gradient ? p.features : 0);
-    at.results = take(2 * p.outputs);
+    at.results = take(4 * p.outputs);
     return at;
 }
 
-// Parts worth a thread of their own. Waking one takes some ten microseconds; a sample takes about
-// 0.3 ns for each amplitude and pass, four times that with a gradient (AMD Zen 4, one core).
-std::size_t parts_of(const ProgramView& p, bool gradient, std::size_t rows, std::size_t groups,
+// Parts worth a thread of their own, on a processor that does 20 operations a nanosecond.
+std::size_t parts_of(double row_operations, std::size_t rows, std::size_t groups,
                      std::size_t threads) {
-    constexpr double least_ns = 20e3;
-    const double row_ns = static_cast<double>(std::size_t{1} << p.qubits) *
-                          static_cast<double>(p.step_count + 2) * (gradient ? 1.2 : 0.3);
-    const double worth = std::min(static_cast<double>(rows) * row_ns / least_ns, 1e6);
+    constexpr double least = 20.0 * 5e3;  // handing a part over takes one or two microseconds
+    const double worth = std::min(static_cast<double>(rows) * row_operations / least, 1e6);
     return std::max<std::size_t>(1, std::min({threads, groups, static_cast<std::size_t>(worth)}));
+}
+
+template <typename Real>
+void evaluate_as(const BatchPlan& batch_plan, const BatchKernel<Real>& kernel, const Batch& batch,
+                 std::size_t threads) {
+    const bool gradient = batch.cotangent != nullptr;
+    const ProgramView view = view_of(batch_plan.program());
+    const BatchView plan = batch_plan.view();
+    const Scratch at = layout_of(view, plan, kernel.lanes * sizeof(Real), gradient);
+    Real* uniform = uniform_buffer.get<Real>(batch.sets * view.uniform_size);
+    for (std::size_t set = 0; set < batch.sets; ++set) {
+        kernel.prepare(view, batch.weights + set * view.weights, uniform + set * view.uniform_size);
+    }
+    const std::size_t rows = batch.samples * batch.sets;
+    const std::size_t groups = (rows + kernel.lanes - 1) / kernel.lanes;
+    const std::size_t parts = parts_of(batch_plan.operations(gradient), rows, groups, threads);
+    // Captures by one reference, so that std::function needs no memory of its own.
+    const auto part = [&](std::size_t n) {
+        Real* scratch = scratch_buffer.get<Real>(at.total * kernel.lanes);
+        kernel.sweep(view, plan, batch, at, uniform, scratch, groups * n / parts,
+                     groups * (n + 1) / parts);
+        scratch_buffer.release_if_large();
+    };
+    run_parallel(parts, [&part](std::size_t n) { part(n); });
+    uniform_buffer.release_if_large();
 }
 
 }  // namespace
@@ -59,36 +86,20 @@ ProgramView view_of(const Program& p) {
     view.leading = p.leading.data();
     view.steps = p.steps.data();
     view.step_count = p.steps.size();
-    view.readout = &p.readout;
     view.matrices = p.matrices;
-    view.reverse_end = p.reverse_end;
     view.uniform_size = 2 * view.uniform_angle_count + 4 * view.matrices;
     view.leading_gradient = p.leading_gradient;
     return view;
 }
 
-void evaluate(const Program& program, const Kernel& kernel, const Batch& batch,
+void evaluate(const BatchPlan& plan, const Kernel& kernel, const Batch& batch,
               std::size_t threads) {
     if (batch.samples == 0 || batch.sets == 0) return;
-    const bool gradient = batch.cotangent != nullptr;
-    const ProgramView view = view_of(program);
-    const Scratch at = layout_of(view, gradient);
-    double* uniform = uniform_buffer.get(batch.sets * view.uniform_size);
-    for (std::size_t set = 0; set < batch.sets; ++set) {
-        kernel.prepare(view, batch.weights + set * view.weights, uniform + set * view.uniform_size);
+    if (kernel.precision == Precision::float32) {
+        evaluate_as(plan, *kernel.of_float.batch, batch, threads);
+    } else {
+        evaluate_as(plan, *kernel.of_double.batch, batch, threads);
     }
-    const std::size_t rows = batch.samples * batch.sets;
-    const std::size_t groups = (rows + kernel.lanes - 1) / kernel.lanes;
-    const std::size_t parts = parts_of(view, gradient, rows, groups, threads);
-    // Captures by one reference, so that std::function needs no memory of its own.
-    const auto part = [&](std::size_t n) {
-        double* scratch = scratch_buffer.get(at.total * kernel.lanes);
-        kernel.sweep(view, batch, at, uniform, scratch, groups * n / parts,
-                     groups * (n + 1) / parts);
-        scratch_buffer.release_if_large();
-    };
-    run_parallel(parts, [&part](std::size_t n) { part(n); });
-    uniform_buffer.release_if_large();
 }
 
 }  // namespace hpc_qlstm

@@ -4,6 +4,8 @@
 #include <cstddef>
 
 #include "batch_kernel.hpp"
+#include "batch_plan.hpp"
+#include "dispatch.hpp"
 #include "program.hpp"
 
 namespace hpc_qlstm {
@@ -13,8 +15,8 @@ ProgramView view_of(const Program& program);
 
 // Evaluates a batch on at most `threads` threads; see Batch for the arrays. The results have the
 // same bits whatever `threads` is. Throws std::bad_alloc when the states do not fit in memory:
-// 2 (4 with a cotangent) * 2^q * lanes doubles for each thread.
-void evaluate(const Program& program, const Kernel& kernel, const Batch& batch,
+// for each thread 2 (4 with a cotangent) * 2^q * lanes numbers, and up to 16 MiB.
+void evaluate(const BatchPlan& plan, const Kernel& kernel, const Batch& batch,
               std::size_t threads);
 
 }  // namespace hpc_qlstm

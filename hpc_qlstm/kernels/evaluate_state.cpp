@@ -21,10 +21,11 @@ constexpr std::size_t kMostBlocks = 64;
 constexpr std::uint32_t kMostBitsForRows = 16;
 
 // One row after another, in memory of the calling thread.
+template <typename Real>
 class Worker {
   public:
-    Worker(const StatePlan& plan, const StateKernel& kernel, const Batch& batch,
-           const double* uniform, std::size_t threads)
+    Worker(const StatePlan& plan, const StateKernel<Real>& kernel, const Batch& batch,
+           const Real* uniform, std::size_t threads)
         : plan_(plan), view_(plan.view()), program_(view_of(plan.program())), kernel_(kernel),
           batch_(batch), uniform_of_sets_(uniform), threads_(threads),
           gradient_(batch.cotangent != nullptr) {
@@ -42,41 +43,46 @@ class Worker {
 
         const std::size_t state = std::size_t{2} << view_.bits;
         const bool contract = gradient_ && program_.leading_gradient;
-        double* states = state_buffer.get((gradient_ ? 2 : 1) * state + (contract ? 2 * chunks : 0));
+        const std::size_t bytes = (gradient_ ? 2 : 1) * state * sizeof(Real);
+        Real* states =
+            reinterpret_cast<Real*>(state_buffer.get<char>(bytes + (contract ? 16 * chunks : 0)));
         row_.psi = states;
         row_.bra = gradient_ ? states + state : nullptr;
-        row_.contracted = contract ? states + 2 * state : nullptr;
+        row_.contracted = contract ? reinterpret_cast<double*>(states + 2 * state) : nullptr;
         row_.program = &program_;
         row_.plan = view_;
 
         std::size_t total = 0;
-        const auto take = [&](std::size_t doubles) {
+        const auto take = [&](std::size_t bytes) {
             const std::size_t start = total;
-            total += (doubles + 7) / 8 * 8;  // keeps the alignment of vectors
+            total += (bytes + 63) / 64 * 64;  // keeps the alignment of vectors
             return start;
         };
+        const std::size_t vector = lanes * sizeof(Real), number = sizeof(double);
         const std::size_t sums = program_.weights + program_.lane_angle_count;
-        const std::size_t results = take(blocks_ * at_.total * lanes);
+        const std::size_t results = take(blocks_ * at_.total * vector);
         const std::size_t angles =
-            take(2 * (program_.uniform_angle_count + program_.lane_angle_count) * lanes);
-        const std::size_t sum = take(sums * lanes);
-        const std::size_t matrices = take(4 * program_.matrices);
-        const std::size_t overlaps = take(3 * program_.matrices);
-        const std::size_t low = take(2 * chunk_);
-        const std::size_t middle = take(std::size_t{2} << row_.middle_bits);
-        const std::size_t top = take(2 * (chunks >> row_.middle_bits));
-        const std::size_t chunk_sums = take(2 * chunk_), work = take(2 * chunk_);
-        double* small = small_buffer.get(total);
-        results_ = small + results;
-        angles_ = small + angles;
-        sums_ = small + sum;
-        matrices_ = small + matrices;
-        overlaps_ = small + overlaps;
-        low_ = small + low;
-        middle_ = small + middle;
-        top_ = small + top;
-        chunk_sums_ = small + chunk_sums;
-        work_ = small + work;
+            take(2 * (program_.uniform_angle_count + program_.lane_angle_count) * vector);
+        const std::size_t sum = take(sums * vector), low = take(2 * chunk_ * sizeof(Real));
+        const std::size_t matrices = take(4 * program_.matrices * number);
+        const std::size_t overlaps = take(3 * program_.matrices * number);
+        const std::size_t middle = take((std::size_t{2} << row_.middle_bits) * number);
+        const std::size_t top = take(2 * (chunks >> row_.middle_bits) * number);
+        const std::size_t chunk_sums = take(2 * chunk_ * number);
+        const std::size_t work = take(2 * chunk_ * number);
+        char* small = small_buffer.get<char>(total);
+        const auto numbers = [&](std::size_t at) { return reinterpret_cast<double*>(small + at); };
+        const auto reals = [&](std::size_t at) { return reinterpret_cast<Real*>(small + at); };
+        results_ = reals(results);
+        angles_ = reals(angles);
+        sums_ = reals(sum);
+        low_ = reals(low);
+        matrices_ = numbers(matrices);
+        overlaps_ = numbers(overlaps);
+        middle_ = numbers(middle);
+        top_ = numbers(top);
+        chunk_sums_ = numbers(chunk_sums);
+        work_ = numbers(work);
         row_.matrices = matrices_;
         row_.low = low_;
         row_.middle = middle_;
@@ -109,7 +115,7 @@ class Worker {
   private:
     void forward(double* outputs) {
         for (std::uint32_t g = 0; g < view_.tile_count; ++g) {
-            Pass pass{};
+            StatePass pass{};
             pass.group = g;
             pass.generate = g == 0;
             pass.forward = true;
@@ -127,7 +133,7 @@ class Worker {
         const bool contract = program_.leading_gradient;
         const std::uint32_t end = plan_.reverse_end();
         for (std::uint32_t g = 0; g <= last; ++g) {
-            Pass pass{};
+            StatePass pass{};
             pass.group = g;
             pass.generate = g == 0;
             pass.forward = true;
@@ -141,7 +147,7 @@ class Worker {
             if (pass.reverse) add_overlaps(g);
         }
         for (std::uint32_t g = last; g-- > end;) {
-            Pass pass{};
+            StatePass pass{};
             pass.group = g;
             pass.reverse = true;
             pass.contract = contract && g == 0;
@@ -152,10 +158,10 @@ class Worker {
         if (contract) leading_overlaps();
     }
 
-    void sweep(const Pass& pass) {
+    void sweep(const StatePass& pass) {
         const std::size_t parts = std::min(threads_, blocks_);
         const auto part = [&](std::size_t n) {
-            double* tiles = tile_buffer.get(std::size_t{4} << view_.tile_bits);
+            Real* tiles = tile_buffer.get<Real>(std::size_t{4} << view_.tile_bits);
             for (std::size_t b = blocks_ * n / parts; b < blocks_ * (n + 1) / parts; ++b) {
                 kernel_.tiles(row_, pass, at_, tiles_ * b / blocks_, tiles_ * (b + 1) / blocks_,
                               tiles, results_ + b * at_.total * kernel_.lanes);
@@ -172,9 +178,9 @@ class Worker {
     double total(std::size_t at, std::size_t mask) const {
         double sum = 0.0;
         for (std::size_t b = 0; b < blocks_; ++b) {
-            const double* v = results_ + (b * at_.total + at) * kernel_.lanes;
+            const Real* v = results_ + (b * at_.total + at) * kernel_.lanes;
             for (std::size_t lane = 0; lane < kernel_.lanes; ++lane) {
-                sum += __builtin_parityll(mask & lane) ? -v[lane] : v[lane];
+                sum += __builtin_parityll(mask & lane) ? -double{v[lane]} : double{v[lane]};
             }
         }
         return sum;
@@ -210,9 +216,9 @@ class Worker {
         product(b, from(0), work_);
         const std::size_t lanes = kernel_.lanes;
         for (std::size_t n = 0; n < chunk_; ++n) {
-            double* v = low_ + n / lanes * 2 * lanes + n % lanes;
-            v[0] = work_[2 * n];
-            v[lanes] = work_[2 * n + 1];
+            Real* v = low_ + n / lanes * 2 * lanes + n % lanes;
+            v[0] = static_cast<Real>(work_[2 * n]);
+            v[lanes] = static_cast<Real>(work_[2 * n + 1]);
         }
         product(m, from(b), middle_);
         product(view_.bits - b - m, from(b + m), top_);
@@ -243,45 +249,57 @@ class Worker {
         const std::uint32_t b = view_.chunk_bits;
         product_overlaps(b, from(0), chunk_sums_, work_, emit(0));
         // psi is needed no more: its memory holds the intermediate products.
-        product_overlaps(view_.bits - b, from(b), row_.contracted, row_.psi, emit(b));
+        product_overlaps(view_.bits - b, from(b), row_.contracted,
+                         reinterpret_cast<double*>(row_.psi), emit(b));
     }
 
     const StatePlan& plan_;
     const StateView view_;
     const ProgramView program_;
-    const StateKernel& kernel_;
+    const StateKernel<Real>& kernel_;
     const Batch& batch_;
-    const double* uniform_of_sets_;
+    const Real* uniform_of_sets_;
     const std::size_t threads_;
     const bool gradient_;
     std::size_t chunk_, tiles_, blocks_;
     BlockResults at_{};
-    StateRow row_{};
-    double *results_, *angles_, *sums_, *matrices_, *overlaps_, *low_, *middle_, *top_,
-        *chunk_sums_, *work_;
+    StateRow<Real> row_{};
+    Real *results_, *angles_, *sums_, *low_;
+    double *matrices_, *overlaps_, *middle_, *top_, *chunk_sums_, *work_;
 };
 
-}  // namespace
-
-void evaluate_state(const StatePlan& plan, const Kernel& kernel, const StateKernel& state_kernel,
-                    const Batch& batch, std::size_t threads) {
-    if (batch.samples == 0 || batch.sets == 0) return;
+template <typename Real>
+void evaluate_as(const StatePlan& plan, const KernelsOf<Real>& kernels, const Batch& batch,
+                 std::size_t threads) {
     const ProgramView view = view_of(plan.program());
-    double* uniform = uniform_buffer.get(batch.sets * view.uniform_size);
+    Real* uniform = uniform_buffer.get<Real>(batch.sets * view.uniform_size);
     for (std::size_t set = 0; set < batch.sets; ++set) {
-        kernel.prepare(view, batch.weights + set * view.weights, uniform + set * view.uniform_size);
+        kernels.batch->prepare(view, batch.weights + set * view.weights,
+                               uniform + set * view.uniform_size);
     }
     const std::size_t rows = batch.samples * batch.sets;
     const bool by_rows = plan.view().bits <= kMostBitsForRows && rows >= threads;
     const std::size_t parts = by_rows ? threads : 1;
     const auto part = [&](std::size_t n) {
-        Worker worker(plan, state_kernel, batch, uniform, by_rows ? 1 : threads);
+        Worker<Real> worker(plan, *kernels.state, batch, uniform, by_rows ? 1 : threads);
         for (std::size_t row = rows * n / parts; row < rows * (n + 1) / parts; ++row) {
             worker.run(row);
         }
     };
     run_parallel(parts, [&part](std::size_t n) { part(n); });
     uniform_buffer.release_if_large();
+}
+
+}  // namespace
+
+void evaluate_state(const StatePlan& plan, const Kernel& kernel, const Batch& batch,
+                    std::size_t threads) {
+    if (batch.samples == 0 || batch.sets == 0) return;
+    if (kernel.precision == Precision::float32) {
+        evaluate_as(plan, kernel.of_float, batch, threads);
+    } else {
+        evaluate_as(plan, kernel.of_double, batch, threads);
+    }
 }
 
 }  // namespace hpc_qlstm

@@ -10,37 +10,6 @@
 namespace hpc_qlstm {
 namespace {
 
-// A basis of the same space in ascending order of distinct leading bits, so that counting up
-// walks through memory upwards.
-std::vector<std::uint32_t> ascending_basis(std::vector<std::uint32_t> columns) {
-    std::vector<std::uint32_t> basis;
-    for (std::uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
-        auto pivot = std::find_if(columns.begin(), columns.end(),
-                                  [&](std::uint32_t c) { return (c & bit) != 0; });
-        if (pivot == columns.end()) continue;
-        const std::uint32_t leader = *pivot;
-        columns.erase(pivot);
-        for (auto& c : columns) c ^= (c & bit) != 0 ? leader : 0;
-        for (auto& b : basis) b ^= (b & bit) != 0 ? leader : 0;
-        basis.insert(basis.begin(), leader);
-    }
-    return basis;
-}
-
-IndexMap index_map(std::uint32_t origin, const std::vector<std::uint32_t>& columns) {
-    IndexMap map{};
-    map.bits = static_cast<std::uint32_t>(columns.size());
-    map.origin = origin;
-    std::copy(columns.begin(), columns.end(), map.columns);
-    const std::uint32_t low_bits = std::min<std::uint32_t>(map.bits, kLowBits);
-    for (std::uint32_t j = 0; j < low_bits; ++j) {
-        for (std::uint32_t n = 0; n < (1u << j); ++n) {
-            map.low[n | (1u << j)] = map.low[n] ^ columns[j];
-        }
-    }
-    return map;
-}
-
 class Compiler {
   public:
     Compiler(Program& program, const Circuit& circuit)
@@ -55,10 +24,15 @@ class Compiler {
         for (std::size_t n = 0; n < circuit_.gates.size(); ++n) {
             if (matters[n]) add(circuit_.gates[n]);
         }
-        for (int k = 0; k < circuit_.qubits; ++k) close(k);
-        p_.readout = index_map(origin_, flips_);
-        for (int k = 0; k < circuit_.outputs; ++k) p_.readout_bits.push_back(bit(k));
-        finish_gradient();
+        for (int k = 0; k < circuit_.qubits; ++k) {
+            const std::size_t before = p_.steps.size();
+            close(k);
+            if (p_.steps.size() > before && k < circuit_.outputs) p_.steps.back().output = k;
+        }
+        p_.origin = origin_;
+        p_.flips = flips_;
+        for (int k = 0; k < circuit_.outputs; ++k) p_.readout.push_back(bit(k));
+        finish();
     }
 
   private:
@@ -66,15 +40,17 @@ class Compiler {
         const int k = gate.target;
         constexpr double r = 0.70710678118654752440;
         switch (gate.kind) {
-            case GateKind::h:  // H = X RY(pi/2)
+            case GateKind::h:  // H = X RY(pi/2); on |0> RY(pi/2), which is real, does it
                 open_[k].push_back(constant(Axis::y, r, r, constants_[1]));
+                if (open_[k].size() == 1 && !entangled_[k]) break;
                 open_[k].push_back(constant(Axis::x, 0.0, 1.0, constants_[0]));
                 break;
             case GateKind::x:
                 if (open_[k].empty() && entangled_[k]) {
                     origin_ ^= flips_[k];
                 } else {
-                    open_[k].push_back(constant(Axis::x, 0.0, 1.0, constants_[0]));
+                    const Axis axis = open_[k].empty() ? Axis::y : Axis::x;
+                    open_[k].push_back(constant(axis, 0.0, 1.0, constants_[0]));
                 }
                 break;
             case GateKind::rx: open_[k].push_back(turn(Axis::x, gate)); break;
@@ -89,10 +65,11 @@ class Compiler {
                 entangle(gate);
                 Step step{};
                 step.kind = StepKind::negate;
+                step.output = -1;
+                step.flips[0] = flips_[k];
+                step.flips[1] = flips_[gate.control];
                 step.bits[0] = bit(k);
                 step.bits[1] = bit(gate.control);
-                step.map = index_map(origin_ ^ flips_[k] ^ flips_[gate.control],
-                                     ascending_basis(flips_without(k, gate.control)));
                 p_.steps.push_back(step);
                 break;
             }
@@ -144,9 +121,9 @@ class Compiler {
         Step step{};
         step.kind = StepKind::rotate;
         step.run = run;
-        step.flip = flips_[k];
+        step.output = -1;
+        step.flips[0] = flips_[k];
         step.bits[0] = bit(k);
-        step.map = index_map(origin_, ascending_basis(flips_without(k, k)));
         p_.steps.push_back(step);
     }
 
@@ -159,9 +136,9 @@ class Compiler {
         run.first = static_cast<std::uint32_t>(p_.turns.size());
         run.count = static_cast<std::uint32_t>(turns.size());
         run.matrix = p_.matrices++;
-        const auto has_gradient = std::find_if(turns.begin(), turns.end(),
-                                               [](const Turn& t) { return t.gradient >= 0; });
-        run.first_gradient = run.first + static_cast<std::uint32_t>(has_gradient - turns.begin());
+        const auto gives = std::find_if(turns.begin(), turns.end(),
+                                        [](const Turn& t) { return t.gradient >= 0; });
+        run.first_gradient = run.first + static_cast<std::uint32_t>(gives - turns.begin());
         const auto all_about = [&](Axis axis) {
             return std::all_of(turns.begin(), turns.end(),
                                [&](const Turn& t) { return t.axis == axis; });
@@ -175,25 +152,15 @@ class Compiler {
         return run;
     }
 
-    std::vector<std::uint32_t> flips_without(int a, int b) const {
-        std::vector<std::uint32_t> rest;
-        for (int k = 0; k < circuit_.qubits; ++k) {
-            if (k != a && k != b) rest.push_back(flips_[k]);
-        }
-        return rest;
-    }
-
-    void finish_gradient() {
-        const auto gives = [](const Run& run) {
-            return run.first_gradient < run.first + run.count;
-        };
-        p_.leading_gradient = std::any_of(p_.leading.begin(), p_.leading.end(), gives);
-        p_.reverse_end = 0;
-        if (p_.leading_gradient) return;
-        const auto first = std::find_if(p_.steps.begin(), p_.steps.end(), [&](const Step& s) {
-            return s.kind == StepKind::rotate && gives(s.run);
+    void finish() {
+        p_.leading_gradient = std::any_of(p_.leading.begin(), p_.leading.end(),
+                                          [](const Run& run) { return has_gradient(run); });
+        p_.real = std::all_of(p_.leading.begin(), p_.leading.end(), [](const Run& run) {
+            return run.count == 0 || run.shape == Shape::real;
         });
-        p_.reverse_end = static_cast<std::uint32_t>(first - p_.steps.begin());
+        for (const Step& step : p_.steps) {
+            p_.real &= step.kind == StepKind::negate || step.run.shape == Shape::real;
+        }
     }
 
     Program& p_;
@@ -210,9 +177,20 @@ class Compiler {
 
 }  // namespace
 
+bool commute(const Step& a, const Step& b) {
+    const auto keeps = [](const Step& rotation, const Step& other) {
+        if (rotation.kind == StepKind::negate) return true;
+        const auto flipped = [&](int i) {
+            return __builtin_parity(rotation.flips[0] & other.bits[i].mask) != 0;
+        };
+        return !flipped(0) && !(other.kind == StepKind::negate && flipped(1));
+    };
+    return keeps(a, b) && keeps(b, a);
+}
+
 Program::Program(const Circuit& circuit)
     : qubits(circuit.qubits), features(circuit.features), weights(circuit.weights),
-      outputs(circuit.outputs), readout{}, matrices(0), reverse_end(0), leading_gradient(false) {
+      outputs(circuit.outputs), origin(0), matrices(0), leading_gradient(false), real(false) {
     check(circuit);
     Compiler(*this, circuit).compile();
 }

@@ -4,7 +4,7 @@
 // - Gates on one qubit between two entangling gates merge into one `Run`: a single 2x2 matrix.
 // - CNOT and X move no data. They only relabel basis states by an affine map over GF(2), so the
 //   compiler tracks where logical state l is stored, origin ^ XOR of flips[j] over the bits j set
-//   in l, and each later step gets the index map of its own time.
+//   in l, and each later step gets the flips and parities of its own time.
 // - The runs that act on |0...0> before any entangling gate make a product state.
 // The matrices are in SU(2): global phases change neither outputs nor gradients, so H and X are
 // stored as rotations by constant angles.
@@ -17,18 +17,6 @@
 #include "circuit.hpp"
 
 namespace hpc_qlstm {
-
-constexpr int kLowBits = 8;
-
-// An affine map from numbers of `bits` bits to storage indices. Index n is
-// base(n >> kLowBits) ^ low[n & 255]; the high part comes from `columns`, so that the map takes a
-// constant amount of memory whatever the number of qubits.
-struct IndexMap {
-    std::uint32_t bits;
-    std::uint32_t origin;
-    std::uint32_t columns[kMaxQubits];
-    std::uint32_t low[1 << kLowBits];
-};
 
 enum class Axis : std::uint8_t { x, y, z };
 
@@ -62,14 +50,15 @@ struct Parity {
     bool constant;
 };
 
-// `rotate`: apply `run` to the pairs (n, n ^ flip), n in `map`; bits[0] is the qubit's value.
-// `negate`: change the sign of the amplitudes in `map`, where both `bits` are 1 (CZ).
+// `rotate`: apply `run` to the pairs (n, n ^ flips[0]); bits[0] is the qubit's value.
+// `negate`: change the sign of the amplitudes where both `bits` are 1 (CZ).
+// `output` is the qubit of a rotation that nothing but the measurement follows, else -1.
 struct Step {
     StepKind kind;
     Run run;
-    std::uint32_t flip;
+    std::int32_t output;
+    std::uint32_t flips[2];
     Parity bits[2];
-    IndexMap map;
 };
 
 struct UniformAngle {
@@ -93,12 +82,22 @@ struct Program {
     std::vector<Turn> turns;
     std::vector<Run> leading;  // one for each qubit; a run of no turns is the identity
     std::vector<Step> steps;
-    IndexMap readout;  // from logical to storage index after the last step
-    std::vector<Parity> readout_bits;  // of each output, after the last step
+    // After the last step: the storage of logical state l is origin ^ XOR of flips[j], j set in l.
+    std::uint32_t origin;
+    std::vector<std::uint32_t> flips;
+    std::vector<Parity> readout;  // the value of each output
     std::uint32_t matrices;  // number of runs
-    // The reverse sweep ends at this step: nothing before it has a gradient to give.
-    std::uint32_t reverse_end;
     bool leading_gradient;
+    bool real;  // all amplitudes are real at all times
 };
+
+inline bool has_gradient(const Run& run) { return run.first_gradient < run.first + run.count; }
+
+inline bool has_gradient(const Step& step) {
+    return step.kind == StepKind::rotate && has_gradient(step.run);
+}
+
+// Whether two steps may change places.
+bool commute(const Step& a, const Step& b);
 
 }  // namespace hpc_qlstm

@@ -1,6 +1,6 @@
 // Passes over the tiles of one large state; state_plan.hpp says what a tile is. Forward, and
 // backward by the adjoint method (Jones and Gacon, arXiv 2009.02823). Compiled once for each
-// instruction set, HPC_QLSTM_ISA.
+// instruction set HPC_QLSTM_ISA and precision HPC_QLSTM_REAL.
 #include "state_kernel.hpp"
 
 #include "simd/angles.hpp"
@@ -21,8 +21,8 @@ constexpr unsigned kBackward = 1;
 
 class TileSweep {
   public:
-    TileSweep(const StateRow& row, const Pass& pass, const BlockResults& at, double* tiles,
-              double* results)
+    TileSweep(const StateRow<Real>& row, const StatePass& pass, const BlockResults& at, Real* tiles,
+              Real* results)
         : row_(row), pass_(pass), at_(at), tile_(row.plan.tiles[pass.group]), chunks_(row, tile_),
           vectors_((1u << row.plan.tile_bits) / kLanes), psi_(reinterpret_cast<Lanes*>(tiles)),
           bra_(psi_ + 2 * vectors_), results_(reinterpret_cast<Lanes*>(results)) {
@@ -128,8 +128,8 @@ class TileSweep {
         }
     }
 
-    const StateRow& row_;
-    const Pass& pass_;
+    const StateRow<Real>& row_;
+    const StatePass& pass_;
     const BlockResults& at_;
     const Tile& tile_;
     const Chunks chunks_;
@@ -137,19 +137,19 @@ class TileSweep {
     Lanes *psi_, *bra_, *results_;
 };
 
-void tiles(const StateRow& row, const Pass& pass, const BlockResults& at, std::size_t begin,
-           std::size_t end, double* memory, double* results) {
+void tiles(const StateRow<Real>& row, const StatePass& pass, const BlockResults& at, std::size_t begin,
+           std::size_t end, Real* memory, Real* results) {
     TileSweep sweep(row, pass, at, memory, results);
     for (std::size_t n = begin; n < end; ++n) sweep.run(n);
 }
 
-Angles angles_of(const ProgramView& p, const double* memory) {
+Angles angles_of(const ProgramView& p, const Real* memory) {
     const Lanes* uniform = reinterpret_cast<const Lanes*>(memory);
     return {uniform, uniform + 2 * p.uniform_angle_count};
 }
 
-void matrices(const ProgramView& p, const double* features, const double* uniform,
-              double* memory, double* to) {
+void matrices(const ProgramView& p, const double* features, const Real* uniform, Real* memory,
+              double* to) {
     Lanes* angles = reinterpret_cast<Lanes*>(memory);
     for (std::size_t n = 0; n < 2 * p.uniform_angle_count; ++n) angles[n] = splat(uniform[n]);
     Lanes* of_lanes = angles + 2 * p.uniform_angle_count;
@@ -157,7 +157,7 @@ void matrices(const ProgramView& p, const double* features, const double* unifor
         const LaneAngle& angle = p.lane_angles[s];
         half_angle(angle, splat(features[angle.feature]), of_lanes[2 * s], of_lanes[2 * s + 1]);
     }
-    const double* prepared = uniform + 2 * p.uniform_angle_count;
+    const Real* prepared = uniform + 2 * p.uniform_angle_count;
     const auto make = [&](const Run& run) {
         if (run.count == 0) return;
         double* m = to + 4 * run.matrix;
@@ -172,8 +172,8 @@ void matrices(const ProgramView& p, const double* features, const double* unifor
     }
 }
 
-void gradients(const ProgramView& p, const double* features, const double* memory,
-               const double* overlaps, double* sums_memory, double* weight_row,
+void gradients(const ProgramView& p, const double* features, const Real* memory,
+               const double* overlaps, Real* sums_memory, double* weight_row,
                double* feature_row) {
     Lanes* sums = reinterpret_cast<Lanes*>(sums_memory);
     for (std::size_t n = 0; n < p.weights + p.lane_angle_count; ++n) sums[n] = Lanes{};
@@ -198,11 +198,7 @@ void gradients(const ProgramView& p, const double* features, const double* memor
 
 }  // namespace
 
-#define HPC_QLSTM_JOIN_(a, b) a##b
-#define HPC_QLSTM_JOIN(a, b) HPC_QLSTM_JOIN_(a, b)
-
-extern const StateKernel HPC_QLSTM_JOIN(state_kernel_, HPC_QLSTM_ISA);
-const StateKernel HPC_QLSTM_JOIN(state_kernel_, HPC_QLSTM_ISA) = {kLanes, matrices, gradients,
-                                                                  tiles};
+extern const StateKernel<Real> HPC_QLSTM_KERNEL(state);
+const StateKernel<Real> HPC_QLSTM_KERNEL(state) = {kLanes, matrices, gradients, tiles};
 
 }  // namespace hpc_qlstm

@@ -14,16 +14,17 @@
 namespace hpc_qlstm {
 
 // One row of the batch.
+template <typename Real>
 struct StateRow {
     const ProgramView* program;
     StateView plan;
-    double* psi;
-    double* bra;             // null without a cotangent
+    Real* psi;
+    Real* bra;               // null without a cotangent
     const double* matrices;  // [matrices][ar, ai, br, bi]
     const double* cotangent;
     // The product state: amplitude = low[lowest chunk_bits] * middle[next] * top[the rest], the
     // last two with (re, im) side by side.
-    const double* low;
+    const Real* low;
     const double* middle;
     const double* top;
     std::uint32_t middle_bits;
@@ -31,7 +32,7 @@ struct StateRow {
 };
 
 // One pass over the tiles of group `group`, in this order.
-struct Pass {
+struct StatePass {
     std::uint32_t group;
     bool generate;   // start from the product state instead of psi
     bool forward;    // apply the steps
@@ -50,20 +51,21 @@ struct BlockResults {
     std::size_t total;
 };
 
+template <typename Real>
 struct StateKernel {
     std::size_t lanes;
     // The matrices of all runs of one row; `angles` has room for uniform_angle_count +
     // lane_angle_count pairs of vectors.
-    void (*matrices)(const ProgramView&, const double* features, const double* uniform,
-                     double* angles, double* matrices);
+    void (*matrices)(const ProgramView&, const double* features, const Real* uniform,
+                     Real* angles, double* matrices);
     // From overlaps [matrices][x, y, z] to one row of each gradient; `sums` has room for weights
     // + lane_angle_count vectors.
-    void (*gradients)(const ProgramView&, const double* features, const double* angles,
-                      const double* overlaps, double* sums, double* weight_row,
+    void (*gradients)(const ProgramView&, const double* features, const Real* angles,
+                      const double* overlaps, Real* sums, double* weight_row,
                       double* feature_row);
     // Tiles [begin, end) of a pass. `tiles` has room for two tiles, `results` for one block's.
-    void (*tiles)(const StateRow&, const Pass&, const BlockResults&, std::size_t begin,
-                  std::size_t end, double* tiles, double* results);
+    void (*tiles)(const StateRow<Real>&, const StatePass&, const BlockResults&, std::size_t begin,
+                  std::size_t end, Real* tiles, Real* results);
 };
 
 }  // namespace hpc_qlstm

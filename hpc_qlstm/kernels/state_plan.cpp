@@ -44,16 +44,6 @@ class Basis {
     std::vector<std::uint32_t> vectors_;
 };
 
-bool commute(const Step& a, const Step& b) {
-    const auto keeps = [](const Step& rotation, const Step& other) {
-        if (rotation.kind == StepKind::negate) return true;
-        const bool second = other.kind == StepKind::negate;
-        return !parity(rotation.flip & other.bits[0].mask) &&
-               !(second && parity(rotation.flip & other.bits[1].mask));
-    };
-    return keeps(a, b) && keeps(b, a);
-}
-
 // Takes from `pending` the steps of one group, in order, past others only where they commute.
 // `high` gets the span of their flips above the chunks.
 std::vector<std::uint32_t> take_group(const Program& program, std::vector<std::uint32_t>& pending,
@@ -67,7 +57,7 @@ std::vector<std::uint32_t> take_group(const Program& program, std::vector<std::u
             return commute(step, program.steps[other]);
         });
         if (fits && step.kind == StepKind::rotate) {
-            const std::uint32_t flip = step.flip >> chunk_bits << chunk_bits;
+            const std::uint32_t flip = step.flips[0] >> chunk_bits << chunk_bits;
             fits = high.spans(flip) || high.size() < most;
             if (fits) high.add(flip);
         }
@@ -93,11 +83,6 @@ std::vector<std::uint32_t> echelon(std::vector<std::uint32_t> vectors) {
     return vectors;
 }
 
-bool gives_gradient(const Step& step) {
-    return step.kind == StepKind::rotate &&
-           step.run.first_gradient < step.run.first + step.run.count;
-}
-
 }  // namespace
 
 StatePlan::StatePlan(const Program& program, std::uint32_t lane_bits, std::uint32_t tile_bits)
@@ -120,7 +105,7 @@ StatePlan::StatePlan(const Program& program, std::uint32_t lane_bits, std::uint3
         Basis local;
         for (std::uint32_t b = 0; b < lane_bits_; ++b) local.add(1u << b);
         for (const std::uint32_t n : taken) {
-            if (program.steps[n].kind == StepKind::rotate) local.add(program.steps[n].flip);
+            if (program.steps[n].kind == StepKind::rotate) local.add(program.steps[n].flips[0]);
         }
         for (std::uint32_t b = lane_bits_; b < chunk_bits_; ++b) local.add(1u << b);
         for (const std::uint32_t v : high.vectors()) local.add(v);
@@ -143,10 +128,10 @@ StatePlan::StatePlan(const Program& program, std::uint32_t lane_bits, std::uint3
             TileStep step{};
             step.kind = from.kind;
             step.shape = from.run.shape;
-            step.gradient = gives_gradient(from);
+            step.gradient = has_gradient(from);
             step.matrix = from.run.matrix;
             step.step = n;
-            if (from.kind == StepKind::rotate) step.flip = local.coordinates(from.flip);
+            if (from.kind == StepKind::rotate) step.flip = local.coordinates(from.flips[0]);
             for (int i = 0; i < 2; ++i) {
                 step.bits[i] = from.bits[i];
                 for (std::uint32_t axis = 0; axis < local.size(); ++axis) {
@@ -181,7 +166,7 @@ StateView StatePlan::view() const {
     view.chunk_bits = chunk_bits_;
     view.tiles = tiles_.data();
     view.tile_count = static_cast<std::uint32_t>(tiles_.size());
-    view.readout = program_.readout_bits.data();
+    view.readout = program_.readout.data();
     view.outputs = static_cast<std::uint32_t>(program_.outputs);
     return view;
 }

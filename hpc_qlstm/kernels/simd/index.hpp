@@ -1,7 +1,7 @@
 // Walking through an IndexMap: blocks of 256 numbers, each a base and the table of low bits.
 #pragma once
 
-#include "../batch_kernel.hpp"
+#include "../batch_plan.hpp"
 #include "lanes.hpp"
 
 namespace hpc_qlstm {

@@ -1,24 +1,51 @@
-// One vector of samples. All of simd/ has internal linkage: each instruction set has its own copy.
+// One vector of samples. All of simd/ has internal linkage: each instruction set and precision has
+// its own copy.
 #pragma once
 
 #include <cstddef>
 
-#ifndef HPC_QLSTM_LANES
-#error "HPC_QLSTM_LANES, the doubles in one register, is set by CMakeLists.txt"
+#if !defined(HPC_QLSTM_LANES) || !defined(HPC_QLSTM_REAL)
+#error "HPC_QLSTM_REAL and HPC_QLSTM_LANES, how many one register holds, come from CMakeLists.txt"
 #endif
 
+// name_isa_real, such as batch_avx2_float
+#define HPC_QLSTM_JOIN_(a, b, c) a##_##b##_##c
+#define HPC_QLSTM_JOIN(a, b, c) HPC_QLSTM_JOIN_(a, b, c)
+#define HPC_QLSTM_KERNEL(name) HPC_QLSTM_JOIN(name, HPC_QLSTM_ISA, HPC_QLSTM_REAL)
+
 #define HPC_QLSTM_INLINE inline __attribute__((always_inline))
+// For what calls with and without gradients share: two inlined copies might fuse different products
+// and sums, and differ in the last bit.
+#define HPC_QLSTM_ONE_COPY inline __attribute__((noinline))
 
 namespace hpc_qlstm {
 namespace {
 
+typedef HPC_QLSTM_REAL Real;
 constexpr std::size_t kLanes = HPC_QLSTM_LANES;
-typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
+typedef Real Lanes __attribute__((vector_size(kLanes * sizeof(Real))));
 
-HPC_QLSTM_INLINE Lanes splat(double value) { return value - Lanes{}; }
+template <typename T>
+struct IntegerOf {
+    typedef long long type;
+};
+template <>
+struct IntegerOf<float> {
+    typedef int type;
+};
+typedef IntegerOf<Real>::type Integer;  // of the same size
+typedef Integer Bits __attribute__((vector_size(sizeof(Lanes))));
+
+HPC_QLSTM_INLINE Lanes splat(double value) { return static_cast<Real>(value) - Lanes{}; }
 
 HPC_QLSTM_INLINE Lanes root(Lanes v) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) v[lane] = __builtin_sqrt(v[lane]);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        if constexpr (sizeof(Real) == sizeof(float)) {
+            v[lane] = __builtin_sqrtf(v[lane]);
+        } else {
+            v[lane] = __builtin_sqrt(v[lane]);
+        }
+    }
     return v;
 }
 

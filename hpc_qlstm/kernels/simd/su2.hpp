@@ -1,7 +1,7 @@
 // The 2x2 algebra of one run of rotations, for scalars (weights) and for lanes (features).
 #pragma once
 
-#include "../batch_kernel.hpp"
+#include "../program.hpp"
 #include "lanes.hpp"
 
 namespace hpc_qlstm {
@@ -29,6 +29,31 @@ HPC_QLSTM_INLINE Su2<T> turned(Axis axis, C c, C s, const Su2<T>& u) {
     }
 }
 
+// U^+ P U = n . (X, Y, Z) for the Pauli matrix P: what is measured after the rotation U is n before.
+struct Axes {
+    Lanes x, y, z;
+};
+
+HPC_QLSTM_ONE_COPY Axes before(Axis axis, const Su2<Lanes>& u) {
+    const Lanes a2r = u.ar * u.ar - u.ai * u.ai, a2i = (u.ar + u.ar) * u.ai;
+    const Lanes b2r = u.br * u.br - u.bi * u.bi, b2i = (u.br + u.br) * u.bi;
+    const Lanes re = u.ar * u.br + u.ai * u.bi, im = u.ar * u.bi - u.ai * u.br;  // conj(a) b
+    switch (axis) {
+        case Axis::x: return {a2r - b2r, a2i - b2i, re + re};
+        case Axis::y: return {-a2i - b2i, a2r + b2r, im + im};
+        default: {
+            const Lanes abr = u.ar * u.br - u.ai * u.bi, abi = u.ar * u.bi + u.ai * u.br;
+            return {-abr - abr, -abi - abi,
+                    u.ar * u.ar + u.ai * u.ai - u.br * u.br - u.bi * u.bi};
+        }
+    }
+}
+
+// n . (xy[0], xy[1], z)
+HPC_QLSTM_ONE_COPY Lanes along(const Axes& n, const Lanes xy[2], const Lanes& z) {
+    return n.x * xy[0] + n.y * xy[1] + n.z * z;
+}
+
 HPC_QLSTM_INLINE Su2<Lanes> adjoint(const Su2<Lanes>& u) { return {u.ar, -u.ai, -u.br, -u.bi}; }
 
 // Half-angle (cos, sin) of all angles of one group: `uniform` by uniform slot, `lane` by lane slot.
@@ -42,10 +67,10 @@ struct Angles {
 };
 
 // The matrix of a run whose angles are weights and constants.
-inline Su2<double> uniform_matrix(const Run& run, const Turn* turns, const double* uniform) {
-    Su2<double> u{1.0, 0.0, 0.0, 0.0};
+inline Su2<Real> uniform_matrix(const Run& run, const Turn* turns, const Real* uniform) {
+    Su2<Real> u{1, 0, 0, 0};
     for (std::uint32_t n = run.first; n < run.first + run.count; ++n) {
-        const double* angle = uniform + 2 * turns[n].slot;
+        const Real* angle = uniform + 2 * turns[n].slot;
         u = turned(turns[n].axis, angle[0], angle[1], u);
     }
     return u;
@@ -72,7 +97,7 @@ inline void pull_back(const Run& run, const Turn* turns, const Angles& angles, L
         if (turn.gradient >= 0) sums[turn.gradient] += v[axis];
         if (n == run.first_gradient) break;
         const Lanes c = angles.of(turn)[0], s = angles.of(turn)[1];
-        const Lanes cosine = c * c - s * s, sine = 2.0 * c * s;
+        const Lanes cosine = c * c - s * s, sine = (c + c) * s;
         Lanes &p = v[(axis + 1) % 3], &q = v[(axis + 2) % 3];
         const Lanes turned_p = cosine * p + sine * q;
         q = cosine * q - sine * p;

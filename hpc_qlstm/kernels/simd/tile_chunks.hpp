@@ -26,7 +26,7 @@ HPC_QLSTM_INLINE void walsh(Lanes* x, std::uint32_t count) {
 // Where the vectors of a group's tiles lie; the same for all tiles but for the tile's number.
 class Chunks {
   public:
-    Chunks(const StateRow& row, const Tile& tile)
+    Chunks(const StateRow<Real>& row, const Tile& tile)
         : row_(row), tile_(tile),
           count_(1u << (row.plan.tile_bits - row.plan.chunk_bits)),
           vectors_((1u << row.plan.chunk_bits) / kLanes), chunk_bits_(row.plan.chunk_bits) {
@@ -55,7 +55,7 @@ class Chunks {
         return at;
     }
 
-    void load(std::uint32_t origin, const double* state, Lanes* local) const {
+    void load(std::uint32_t origin, const Real* state, Lanes* local) const {
         for (std::uint32_t c = 0; c < count_; ++c) {
             const Lanes* from = reinterpret_cast<const Lanes*>(state + 2 * std::size_t{origin ^ base_[c]});
             for (std::uint32_t i = 0; i < vectors_; ++i) {
@@ -64,7 +64,7 @@ class Chunks {
         }
     }
 
-    void store(std::uint32_t origin, const Lanes* local, double* state) const {
+    void store(std::uint32_t origin, const Lanes* local, Real* state) const {
         for (std::uint32_t c = 0; c < count_; ++c) {
             Lanes* to = reinterpret_cast<Lanes*>(state + 2 * std::size_t{origin ^ base_[c]});
             for (std::uint32_t i = 0; i < vectors_; ++i) get(local, c, i, to[2 * i], to[2 * i + 1]);
@@ -74,7 +74,7 @@ class Chunks {
     void generate(std::uint32_t origin, Lanes* local) const {
         const Lanes* low = reinterpret_cast<const Lanes*>(row_.low);
         for (std::uint32_t c = 0; c < count_; ++c) {
-            double re, im;
+            Real re, im;
             rest(origin ^ base_[c], re, im);
             for (std::uint32_t i = 0; i < vectors_; ++i) {
                 put(local, c, i, low[2 * i] * re - low[2 * i + 1] * im,
@@ -103,7 +103,7 @@ class Chunks {
         Lanes cotangent[kMaxQubits];
         for (std::uint32_t k = 0; k < row_.plan.outputs; ++k) {
             const std::uint32_t lanes = row_.plan.readout[k].mask & (kLanes - 1);
-            cotangent[k] = row_.cotangent[k] * lane_signs(lanes);
+            cotangent[k] = static_cast<Real>(row_.cotangent[k]) * lane_signs(lanes);
         }
         for (std::uint32_t c = 0; c < count_; ++c) {
             Lanes weight[kChunkVectors] = {};
@@ -125,7 +125,7 @@ class Chunks {
     void contract(std::uint32_t origin, const Lanes* local, Lanes* chunk) const {
         const Lanes* low = reinterpret_cast<const Lanes*>(row_.low);
         for (std::uint32_t c = 0; c < count_; ++c) {
-            double fr, fi;
+            Real fr, fi;
             rest(origin ^ base_[c], fr, fi);
             Lanes sum_re{}, sum_im{};
             for (std::uint32_t i = 0; i < vectors_; ++i) {
@@ -171,21 +171,21 @@ class Chunks {
         }
     }
 
-    HPC_QLSTM_INLINE double sign(std::uint32_t k, std::uint32_t chunk) const {
+    HPC_QLSTM_INLINE Real sign(std::uint32_t k, std::uint32_t chunk) const {
         const Parity& bit = row_.plan.readout[k];
-        return odd(bit.mask & chunk) != bit.constant ? -1.0 : 1.0;
+        return odd(bit.mask & chunk) != bit.constant ? Real{-1} : Real{1};
     }
 
     // The product state's factor of the bits above a chunk.
-    HPC_QLSTM_INLINE void rest(std::uint32_t index, double& re, double& im) const {
+    HPC_QLSTM_INLINE void rest(std::uint32_t index, Real& re, Real& im) const {
         const std::uint32_t high = index >> chunk_bits_;
         const double* a = row_.middle + 2 * (high & ((1u << row_.middle_bits) - 1));
         const double* b = row_.top + 2 * (high >> row_.middle_bits);
-        re = a[0] * b[0] - a[1] * b[1];
-        im = a[0] * b[1] + a[1] * b[0];
+        re = static_cast<Real>(a[0] * b[0] - a[1] * b[1]);
+        im = static_cast<Real>(a[0] * b[1] + a[1] * b[0]);
     }
 
-    const StateRow& row_;
+    const StateRow<Real>& row_;
     const Tile& tile_;
     std::uint32_t count_, vectors_, chunk_bits_;
     std::uint32_t base_[1u << (kMostTileBits - kChunkBits)];   // storage index of each chunk

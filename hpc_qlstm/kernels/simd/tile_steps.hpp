@@ -11,31 +11,30 @@
 
 #include "../state_kernel.hpp"
 #include "lanes.hpp"
-#include "state.hpp"
+#include "pairs.hpp"
 #include "su2.hpp"
 
 namespace hpc_qlstm {
 namespace {
 
-constexpr std::uint32_t kLaneBits = kLanes == 8 ? 3 : kLanes == 4 ? 2 : 1;
-static_assert(std::size_t{1} << kLaneBits == kLanes, "lanes are 2, 4 or 8");
+constexpr std::uint32_t kLaneBits = kLanes == 16 ? 4 : kLanes == 8 ? 3 : kLanes == 4 ? 2 : 1;
+static_assert(std::size_t{1} << kLaneBits == kLanes, "lanes are 2, 4, 8 or 16");
 
 HPC_QLSTM_INLINE bool odd(std::uint32_t bits) { return __builtin_parity(bits) != 0; }
 
 // -1 in the lanes whose number has an odd parity under `mask`.
 inline Lanes lane_signs(std::uint32_t mask) {
     Lanes signs;
-    for (std::uint32_t lane = 0; lane < kLanes; ++lane) signs[lane] = odd(mask & lane) ? -1.0 : 1.0;
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) signs[lane] = odd(mask & lane) ? -1 : 1;
     return signs;
 }
 
 // Lane l of the result is lane l ^ flip of x.
 HPC_QLSTM_INLINE Lanes exchange(Lanes x, std::uint32_t flip) {
-    typedef long long Index __attribute__((vector_size(sizeof(Lanes))));
 #if defined(__GNUC__) && !defined(__clang__)
-    Index from;
-    for (std::size_t lane = 0; lane < kLanes; ++lane) from[lane] = static_cast<long long>(lane);
-    return __builtin_shuffle(x, from ^ (static_cast<long long>(flip) - Index{}));
+    Bits from;
+    for (std::size_t lane = 0; lane < kLanes; ++lane) from[lane] = static_cast<Integer>(lane);
+    return __builtin_shuffle(x, from ^ (static_cast<Integer>(flip) - Bits{}));
 #else
     Lanes y;
     for (std::size_t lane = 0; lane < kLanes; ++lane) y[lane] = x[lane ^ flip];
@@ -58,7 +57,8 @@ struct Rotation {
 inline Rotation rotation_of(const TileStep& step, const double* matrix, std::uint32_t tile) {
     Rotation r;
     r.sign = lane_signs(step.roles[0] & (kLanes - 1));
-    r.u = {splat(matrix[0]), matrix[1] * r.sign, matrix[2] * r.sign, splat(matrix[3])};
+    r.u = {splat(matrix[0]), splat(matrix[1]) * r.sign, splat(matrix[2]) * r.sign,
+           splat(matrix[3])};
     r.flip = step.flip >> kLaneBits;
     r.lane_flip = step.flip & (kLanes - 1);
     r.role = step.roles[0] >> kLaneBits;
@@ -207,7 +207,7 @@ void rotate_lanes(const Rotation& r, std::uint32_t vectors, Lanes* psi, Lanes* b
                            exchange(bra[2 * w + 1], r.lane_flip)};
             Lanes here[3] = {};
             overlap<Shape::general>(l0, l1, p0, p1, here[0], here[1], here[2]);
-            const double sign = exchanged ? -1.0 : 1.0;
+            const Real sign = exchanged ? -1 : 1;
             x += here[0];
             y += sign * here[1];
             z += sign * here[2];
@@ -216,7 +216,7 @@ void rotate_lanes(const Rotation& r, std::uint32_t vectors, Lanes* psi, Lanes* b
         both(psi, p0, p1);
     }
     if constexpr (backward) {
-        const double each = pivot == 0 ? 0.5 : 1.0;
+        const Real each = pivot == 0 ? Real(0.5) : Real{1};
         sums[0] += each * x;
         sums[1] += each * y * r.sign;
         sums[2] += each * z * r.sign;
@@ -233,11 +233,11 @@ inline void negate_tile(const TileStep& step, std::uint32_t tile, std::uint32_t 
         constants[i] = odd(step.bits[i].mask & tile) != step.bits[i].constant;
     }
     for (std::uint32_t v = 0; v < vectors; ++v) {
-        const double a = odd(step.roles[0] >> kLaneBits & v) != constants[0] ? -1.0 : 1.0;
-        const double b = odd(step.roles[1] >> kLaneBits & v) != constants[1] ? -1.0 : 1.0;
+        const Real a = odd(step.roles[0] >> kLaneBits & v) != constants[0] ? -1 : 1;
+        const Real b = odd(step.roles[1] >> kLaneBits & v) != constants[1] ? -1 : 1;
         // (1 + sa + sb - sa sb) / 2 is -1 where both signs are -1, else 1.
         const Lanes sa = a * signs[0], sb = b * signs[1];
-        const Lanes sign = 0.5 * (1.0 + sa + sb - sa * sb);
+        const Lanes sign = Real(0.5) * (Real{1} + sa + sb - sa * sb);
         state[2 * v] *= sign;
         state[2 * v + 1] *= sign;
     }

@@ -1,0 +1,193 @@
+#include "batch_plan.hpp"
+
+#include <algorithm>
+
+namespace hpc_qlstm {
+namespace {
+
+using Columns = std::vector<std::uint32_t>;
+
+// A basis of the same space in ascending order of distinct leading bits, so that counting up
+// walks through memory upwards.
+Columns ascending_basis(Columns columns) {
+    Columns basis;
+    for (std::uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
+        auto pivot = std::find_if(columns.begin(), columns.end(),
+                                  [&](std::uint32_t c) { return (c & bit) != 0; });
+        if (pivot == columns.end()) continue;
+        const std::uint32_t leader = *pivot;
+        columns.erase(pivot);
+        for (auto& c : columns) c ^= (c & bit) != 0 ? leader : 0;
+        for (auto& b : basis) b ^= (b & bit) != 0 ? leader : 0;
+        basis.insert(basis.begin(), leader);
+    }
+    return basis;
+}
+
+IndexMap index_map(std::uint32_t origin, const Columns& columns) {
+    IndexMap map{};
+    map.bits = static_cast<std::uint32_t>(columns.size());
+    map.origin = origin;
+    std::copy(columns.begin(), columns.end(), map.columns);
+    const std::uint32_t low_bits = std::min<std::uint32_t>(map.bits, kLowBits);
+    for (std::uint32_t j = 0; j < low_bits; ++j) {
+        for (std::uint32_t n = 0; n < (1u << j); ++n) {
+            map.low[n | (1u << j)] = map.low[n] ^ columns[j];
+        }
+    }
+    return map;
+}
+
+// The indices at which `count` bits, each changed by its own flip alone, are all 0.
+IndexMap where_zero(int qubits, std::uint32_t count, const Parity* bits,
+                    const std::uint32_t* flips) {
+    const auto corrected = [&](std::uint32_t n, bool constants) {
+        std::uint32_t to = n;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const bool one = __builtin_parity(n & bits[i].mask) != 0;
+            if (one != (constants && bits[i].constant)) to ^= flips[i];
+        }
+        return to;
+    };
+    Columns columns;
+    for (int b = 0; b < qubits; ++b) columns.push_back(corrected(1u << b, false));
+    return index_map(corrected(0, true), ascending_basis(columns));
+}
+
+Shape common_shape(Shape a, Shape b) { return a == b ? a : Shape::general; }
+
+Pass rotation_pass(int qubits, const Step* const* steps, std::uint32_t count) {
+    Pass pass{};
+    pass.count = count;
+    Parity bits[2];
+    for (std::uint32_t i = 0; i < count; ++i) {
+        pass.runs[i] = steps[i]->run;
+        pass.flips[i] = steps[i]->flips[0];
+        pass.outputs[i] = steps[i]->output;
+        bits[i] = steps[i]->bits[0];
+    }
+    pass.shape = common_shape(pass.runs[0].shape, pass.runs[count - 1].shape);
+    pass.map = where_zero(qubits, count, bits, pass.flips);
+    return pass;
+}
+
+Pass sign_pass(int qubits, const Step& step) {
+    Pass pass{};
+    Parity bits[2] = {step.bits[0], step.bits[1]};
+    for (Parity& bit : bits) bit.constant = !bit.constant;
+    pass.map = where_zero(qubits, 2, bits, step.flips);
+    return pass;
+}
+
+// Neighbours of one shape share a pass where that is possible.
+void append_rotations(int qubits, std::vector<const Step*> steps, std::vector<Pass>& passes) {
+    std::stable_sort(steps.begin(), steps.end(), [](const Step* a, const Step* b) {
+        return a->run.shape < b->run.shape;
+    });
+    for (std::size_t n = 0; n < steps.size(); n += 2) {
+        const std::size_t count = std::min<std::size_t>(2, steps.size() - n);
+        passes.push_back(rotation_pass(qubits, &steps[n], static_cast<std::uint32_t>(count)));
+    }
+}
+
+}  // namespace
+
+BatchPlan::BatchPlan(const Program& program)
+    : program_(program),
+      readout_(index_map(program.origin, program.flips)) {
+    std::vector<std::vector<const Step*>> layers;
+    std::vector<const Step*> last;
+    for (const Step& step : program.steps) {
+        if (step.output >= 0) {
+            last.push_back(&step);
+            continue;
+        }
+        // The earliest layer of rotations that a rotation can reach past what it commutes with.
+        std::size_t at = layers.size();
+        for (std::size_t n = layers.size(); step.kind == StepKind::rotate && n-- > 0;) {
+            const auto passes = [&](const Step* other) { return commute(step, *other); };
+            if (!std::all_of(layers[n].begin(), layers[n].end(), passes)) break;
+            if (layers[n][0]->kind == StepKind::rotate) at = n;
+        }
+        if (at == layers.size()) layers.emplace_back();
+        layers[at].push_back(&step);
+    }
+    bool gradient_before = false;
+    for (const auto& steps : layers) {
+        Layer layer{};
+        layer.begin = static_cast<std::uint32_t>(passes_.size());
+        layer.rotations = steps[0]->kind == StepKind::rotate;
+        if (layer.rotations) {
+            append_rotations(program.qubits, steps, passes_);
+        } else {
+            passes_.push_back(sign_pass(program.qubits, *steps[0]));
+        }
+        layer.end = static_cast<std::uint32_t>(passes_.size());
+        layer.gradient = std::any_of(steps.begin(), steps.end(),
+                                     [](const Step* s) { return has_gradient(*s); });
+        layer.psi_before = gradient_before;
+        if (layer.rotations && layer.psi_before) layer.kept = ++kept_;
+        gradient_before |= layer.gradient;
+        layers_.push_back(layer);
+    }
+    append_rotations(program.qubits, last, last_);
+    while (!program.leading_gradient && reverse_end_ < layers_.size() &&
+           !layers_[reverse_end_].gradient) {
+        ++reverse_end_;
+    }
+    for (bool gradient : {false, true}) operations_[gradient] = count(gradient);
+}
+
+// The terms follow simd/: pairs.hpp, passes.hpp, product.hpp and readout.hpp. tests/cpp counts what
+// these functions really do.
+double BatchPlan::count(bool gradient) const {
+    const bool real = program_.real;
+    const double amplitudes = static_cast<double>(std::size_t{1} << program_.qubits);
+    const auto rotate = [&](Shape s) { return real ? 6 : s == Shape::general ? 28 : 12; };
+    const auto overlap = [&](Shape s) { return real ? 4 : s == Shape::general ? 24 : 8; };
+    const auto measure = [&](Shape s) { return real ? 2 : s == Shape::real ? 4 : 8; };
+    const int multiply = real ? 1 : 6, contract = real ? 2 : 8, reduce = real ? 3 : 14;
+
+    const std::uint32_t low = readout_.bits < kLowBits ? readout_.bits : kLowBits;
+    const double blocks = static_cast<double>(std::size_t{1} << (readout_.bits - low));
+    double sum = (amplitudes - 1) * 2 * multiply;                         // product_state
+    sum += amplitudes * (real ? 1 : 3);                                   // expectations
+    for (int k = 0; k < program_.outputs; ++k) {
+        sum += blocks * (k < kLowBits ? 3.0 * static_cast<double>((1u << low) >> (k + 1)) : 1.0);
+    }
+    if (gradient) sum += amplitudes * (real ? 2 : 3);                     // weighted_bra
+    for (const Pass& pass : last_) {
+        const int pair = measure(pass.shape) * (gradient ? 3 : 1);
+        sum += pass.count * amplitudes / 2 * pair;
+    }
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+        const Layer& layer = layers_[l];
+        const bool bra = gradient && (l > reverse_end_ || program_.leading_gradient);
+        for (std::uint32_t n = layer.begin; layer.rotations && n < layer.end; ++n) {
+            const Shape shape = passes_[n].shape;
+            int pair = rotate(shape) * (bra ? 2 : 1);
+            if (gradient && layer.gradient) pair += overlap(shape);
+            sum += passes_[n].count * amplitudes / 2 * pair;
+        }
+    }
+    if (gradient && program_.leading_gradient) {                          // product_gradient
+        sum += (amplitudes / 2 - 1) * 2 * multiply + (amplitudes - 1) * (2 * contract + reduce);
+    }
+    return sum;
+}
+
+BatchView BatchPlan::view() const {
+    BatchView view{};
+    view.passes = passes_.data();
+    view.layers = layers_.data();
+    view.layer_count = layers_.size();
+    view.reverse_end = reverse_end_;
+    view.last = last_.data();
+    view.last_count = last_.size();
+    view.readout = &readout_;
+    view.kept = kept_;
+    view.real = program_.real;
+    return view;
+}
+
+}  // namespace hpc_qlstm
