@@ -170,6 +170,8 @@ class Circuit:
 
 def float_array(name: str, value: object) -> Float:
     """A user's value as a contiguous float64 array; InputError, with its name, if it is none."""
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous:
+        return value
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):

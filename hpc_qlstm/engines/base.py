@@ -77,6 +77,12 @@ class Engine(abc.ABC):
                 f"cotangent has shape {cotangent.shape}, "
                 f"allowed: {(features.shape[0], circuit.outputs)}"
             )
+        return self._vjp(circuit, features, weights, cotangent)
+
+    def _vjp(
+        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+    ) -> tuple[Float, Float, Float]:
+        """`vjp` of checked arrays; engines may have a faster one."""
         y, rows, to_features = self.vjp_group(circuit, features, weights[None], cotangent[None])
         return y[0], rows[0].sum(axis=0).reshape(circuit.weight_shape), to_features[0]
 

@@ -108,6 +108,25 @@ class NativeEngine(Engine):
             raise _input_error(error, features, weights, cotangent) from None
         return outputs, to_weights, to_features
 
+    def _vjp(
+        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+    ) -> tuple[Float, Float, Float]:
+        outputs = np.empty((1, *cotangent.shape))
+        gradient = np.empty(circuit.weight_count)
+        to_features = np.empty((1, *features.shape))
+        _native.vjp_sum(
+            self._plan(circuit),
+            self._kernel,
+            self.threads,
+            features,
+            weights[None],
+            cotangent[None],
+            outputs,
+            gradient,
+            to_features,
+        )
+        return outputs[0], gradient.reshape(circuit.weight_shape), to_features[0]
+
     def _plan(self, circuit: Circuit) -> _Plan:
         entry = self._plans.get(id(circuit))
         if entry is not None:

@@ -50,7 +50,7 @@ class Sweep {
     }
 
   private:
-    void load(std::size_t group) {
+    HPC_QLSTM_ONE_COPY void load(std::size_t group) {
         const std::size_t rows = batch_.samples * batch_.sets;
         first_row_ = group * kLanes;
         lanes_ = rows - first_row_ < kLanes ? rows - first_row_ : kLanes;
@@ -70,7 +70,7 @@ class Sweep {
         load_uniform(sets);
     }
 
-    void load_uniform(const Real* const sets[kLanes]) {
+    HPC_QLSTM_ONE_COPY void load_uniform(const Real* const sets[kLanes]) {
         if (sets[0] != sets[kLanes - 1]) {
             for (std::size_t n = 0; n < p_.uniform_size; ++n) gather(sets, n, uniform_[n]);
             loaded_set_ = nullptr;
@@ -99,7 +99,7 @@ class Sweep {
     }
 
     // Lanes [width] to the rows (samples, width) of an array.
-    void scatter(const Lanes* from, std::size_t width, double* array) const {
+    HPC_QLSTM_ONE_COPY void scatter(const Lanes* from, std::size_t width, double* array) const {
         double* rows = array + first_row_ * width;
         for (std::size_t lane = 0; lane < lanes_; ++lane) {
             for (std::size_t n = 0; n < width; ++n) rows[lane * width + n] = from[n][lane];
@@ -239,7 +239,7 @@ class Sweep {
 
     // Reads off all overlaps while psi and bra are both as they are after the layer, the last of
     // them in one pass with the first rotations that are taken off the bra.
-    void reverse_layer(const Layer& layer, bool bra_before) {
+    HPC_QLSTM_ONE_COPY void reverse_layer(const Layer& layer, bool bra_before) {
         const std::uint32_t last = layer.end - 1;
         for (std::uint32_t n = layer.begin; layer.gradient && n < layer.end; ++n) {
             read_off(plan_.passes[n], bra_before && n == last);

@@ -5,11 +5,13 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "buffer.hpp"
 #include "dispatch.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
@@ -26,6 +28,7 @@ using namespace hpc_qlstm;
 template <int dimensions>
 using Input = nb::ndarray<const double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using OutputRow = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Weights = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;  // (sets, ...)
 
 // name, target, control or -1, source, index, transform, value: see circuit.hpp
@@ -122,6 +125,30 @@ void vjp(const Plan& plan, const Kernel& kernel, std::size_t threads,
     run(plan, kernel, batch, threads);
 }
 
+// The weight gradient summed over samples, in their order.
+template <typename Plan>
+void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
+             const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
+             const Output& outputs, const OutputRow& gradient, const Output& feature_rows) {
+    const Program& program = plan.program();
+    Batch batch = batch_of(program, features, weights, outputs);
+    const std::size_t width = static_cast<std::size_t>(program.weights);
+    check("cotangents", cotangent, 1, batch.samples, program.outputs);
+    check("feature gradients", feature_rows, 1, batch.samples, program.features);
+    if (gradient.size() != width) refuse("weight gradients", text(shape_of(gradient)), text({width}));
+    thread_local Buffer rows;  // small calls allocate nothing
+    batch.cotangent = cotangent.data();
+    batch.weight_rows = rows.get<double>(batch.samples * width);
+    batch.feature_rows = feature_rows.data();
+    run(plan, kernel, batch, threads);
+    double* sum = gradient.data();
+    std::fill_n(sum, width, 0.0);
+    for (std::size_t n = 0; n < batch.samples; ++n) {
+        for (std::size_t w = 0; w < width; ++w) sum[w] += batch.weight_rows[n * width + w];
+    }
+    rows.release_if_large();
+}
+
 template <typename Plan>
 void define_calls(nb::module_& m) {
     // noconvert: a hidden copy of an output would lose the results.
@@ -132,6 +159,10 @@ void define_calls(nb::module_& m) {
           "cotangent"_a, "outputs"_a.noconvert(), "weight_rows"_a.noconvert(),
           "feature_rows"_a.noconvert(),
           "Fill outputs and the gradients of sum(cotangent * outputs), one row for each sample.");
+    m.def("vjp_sum", &vjp_sum<Plan>, "plan"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
+          "cotangent"_a, "outputs"_a.noconvert(), "gradient"_a.noconvert(),
+          "feature_rows"_a.noconvert(),
+          "The same for one set of weights, with the weight gradient (W,) summed over samples.");
 }
 
 }  // namespace
