@@ -6,12 +6,19 @@ from numpy import float64
 from numpy.typing import NDArray
 
 class Kernel:
-    """The kernels for one instruction set."""
+    """The kernels for one instruction set and precision."""
 
     @property
     def name(self) -> str: ...
     @property
     def lanes(self) -> int: ...
+
+class Cell:
+    """The LSTM cell over the time steps of a batch."""
+
+    def __init__(self, kernel: Kernel, steps: int, size: int) -> None: ...
+    def forward(self, t: int, z: NDArray[float64], hidden: NDArray[float64]) -> None: ...
+    def reverse(self, t: int, to_hidden: NDArray[float64], to_z: NDArray[float64]) -> None: ...
 
 class Program:
     """A compiled circuit."""
@@ -25,7 +32,15 @@ class Program:
         gates: Sequence[tuple[str, int, int, str, int, str, float]],
     ) -> None: ...
     @property
+    def steps(self) -> int: ...
+
+class BatchPlan:
+    """How the samples of a batch are swept."""
+
+    def __init__(self, program: Program) -> None: ...
+    @property
     def passes(self) -> int: ...
+    def operations(self, gradient: bool) -> float: ...
 
 class StatePlan:
     """How one large state of a program is swept."""
@@ -35,9 +50,9 @@ class StatePlan:
     def passes(self) -> int: ...
 
 def available_isas() -> list[str]: ...
-def kernel(isa: str) -> Kernel | None: ...
+def kernel(isa: str, single: bool = False) -> Kernel | None: ...
 def expectations(
-    program: Program | StatePlan,
+    plan: BatchPlan | StatePlan,
     kernel: Kernel,
     threads: int,
     features: NDArray[float64],
@@ -45,7 +60,7 @@ def expectations(
     outputs: NDArray[float64],
 ) -> None: ...
 def vjp(
-    program: Program | StatePlan,
+    plan: BatchPlan | StatePlan,
     kernel: Kernel,
     threads: int,
     features: NDArray[float64],
@@ -53,5 +68,16 @@ def vjp(
     cotangent: NDArray[float64],
     outputs: NDArray[float64],
     weight_rows: NDArray[float64],
+    feature_rows: NDArray[float64],
+) -> None: ...
+def vjp_sum(
+    plan: BatchPlan | StatePlan,
+    kernel: Kernel,
+    threads: int,
+    features: NDArray[float64],
+    weights: NDArray[float64],
+    cotangent: NDArray[float64],
+    outputs: NDArray[float64],
+    gradient: NDArray[float64],
     feature_rows: NDArray[float64],
 ) -> None: ...

@@ -91,20 +91,18 @@ class EngineConfig(Section):
     device: Literal["CPU", "GPU"] = "CPU"
     """Aer's device."""
     precision: Literal["double", "single"] = "double"
-    """Aer's amplitudes; the other engines are double."""
+    """Amplitudes of the engines native and aer; reference is double."""
     options: dict[str, bool | int | float | str] = {}
     """Further options of AerSimulator, passed on as they are."""
 
     @model_validator(mode="after")
     def _fits_engine(self) -> EngineConfig:
         if self.name != "aer":
-            for key in ("device", "precision", "options"):
-                if key in self.model_fields_set and getattr(self, key) not in (
-                    "CPU",
-                    "double",
-                    {},
-                ):
+            for key, default in (("device", "CPU"), ("options", {})):
+                if getattr(self, key) != default:
                     raise ValueError(f"{key} is for engine 'aer', not for {self.name!r}")
+        if self.name == "reference" and self.precision != "double":
+            raise ValueError("precision is for engines 'native' and 'aer', not for 'reference'")
         return self
 
 

@@ -141,7 +141,6 @@ def test_cell_follows_its_equations_and_its_derivative():
 
     cell, _ = run(z)
     to_z = np.empty_like(z)
-    cell.begin_reverse()
     for t in reversed(range(steps)):
         cell.reverse(t, to_h[t], to_z[t])
     slope = np.empty_like(z)

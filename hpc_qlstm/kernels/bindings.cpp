@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "buffer.hpp"
+#include "cell.hpp"
 #include "dispatch.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
@@ -149,6 +150,15 @@ void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
     rows.release_if_large();
 }
 
+using Plain = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
+using PlainOutput = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
+
+void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t hidden) {
+    if (t >= cell.steps() || gates != 4 * cell.size() || hidden != cell.size()) {
+        throw nb::value_error("the cell has other steps, samples or hidden units");
+    }
+}
+
 template <typename Plan>
 void define_calls(nb::module_& m) {
     // noconvert: a hidden copy of an output would lose the results.
@@ -172,6 +182,21 @@ NB_MODULE(_native, m) {
     nb::class_<Kernel>(m, "Kernel", "The kernels for one instruction set and precision.")
         .def_prop_ro("name", [](const Kernel& k) { return k.isa; })
         .def_prop_ro("lanes", &Kernel::lanes, "Numbers that one vector register holds.");
+    nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
+        .def(nb::init<const Kernel&, std::size_t, std::size_t>(), "kernel"_a, "steps"_a, "size"_a)
+        .def("forward",
+             [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
+                 check_cell(cell, t, z.size(), hidden.size());
+                 cell.forward(t, z.data(), hidden.data());
+             },
+             "t"_a, "z"_a, "hidden"_a.noconvert(), "From z (4, B, d_h) to h_t (B, d_h).")
+        .def("reverse",
+             [](Cell& cell, std::size_t t, const Plain& to_hidden, const PlainOutput& to_z) {
+                 check_cell(cell, t, to_z.size(), to_hidden.size());
+                 cell.reverse(t, to_hidden.data(), to_z.data());
+             },
+             "t"_a, "to_hidden"_a, "to_z"_a.noconvert(),
+             "From the cotangent of h_t (B, d_h) to that of z (4, B, d_h).");
     nb::class_<Program>(m, "Program", "A compiled circuit.")
         .def("__init__",
              [](Program* self, int qubits, int features, int weights, int outputs,

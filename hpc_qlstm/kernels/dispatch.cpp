@@ -6,12 +6,13 @@ namespace hpc_qlstm {
     extern const BatchKernel<double> batch_##isa##_double; \
     extern const BatchKernel<float> batch_##isa##_float;   \
     extern const StateKernel<double> state_##isa##_double; \
-    extern const StateKernel<float> state_##isa##_float;
+    extern const StateKernel<float> state_##isa##_float;   \
+    extern const CellKernel cell_##isa##_double;
 
 #define HPC_QLSTM_ADD(to, isa)                                                                  \
     for (Precision precision : {Precision::float64, Precision::float32}) {                           \
         to.push_back({#isa, precision, {&batch_##isa##_double, &state_##isa##_double},          \
-                      {&batch_##isa##_float, &state_##isa##_float}});                           \
+                      {&batch_##isa##_float, &state_##isa##_float}, &cell_##isa##_double});     \
     }
 
 HPC_QLSTM_DECLARE(plain)

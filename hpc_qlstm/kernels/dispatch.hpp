@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "batch_kernel.hpp"
+#include "cell_kernel.hpp"
 #include "state_kernel.hpp"
 
 namespace hpc_qlstm {
@@ -24,6 +25,7 @@ struct Kernel {
     Precision precision;
     KernelsOf<double> of_double;
     KernelsOf<float> of_float;
+    const CellKernel* cell;  // always in double precision
 
     // Numbers in one register.
     std::size_t lanes() const {

@@ -75,7 +75,6 @@ def reverse(
     cotangents = np.empty((4, batch, hidden_size))
     totals: list[Float] = []
     gates.begin_reverse()
-    trace.cell.begin_reverse()
     for t in reversed(range(steps)):
         if exchange.updates_cell:
             trace.cell.reverse(t, to_hidden[t] + to_previous, cotangents)

@@ -105,7 +105,9 @@ def build_engine(config: Config, threads: int) -> Engine:
             threads=threads,
             options=dict(engine.options),
         )
-    return create_engine(engine.name, **({"threads": threads} if engine.name == "native" else {}))
+    if engine.name == "native":
+        return create_engine("native", threads=threads, precision=engine.precision)
+    return create_engine(engine.name)
 
 
 def build_partition(

@@ -1,0 +1,40 @@
+// The LSTM cell over the time steps of a batch; remembers what the reverse sweep needs.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "dispatch.hpp"
+
+namespace hpc_qlstm {
+
+// `size` is the number of elements of one gate at one step: samples times hidden units.
+class Cell {
+  public:
+    Cell(const Kernel& kernel, std::size_t steps, std::size_t size)
+        : kernel_(*kernel.cell), steps_(steps), size_(size), activations_(4 * steps * size),
+          cells_((steps + 1) * size, 0.0), tanh_cells_(steps * size), to_cell_(size, 0.0) {}
+
+    std::size_t steps() const { return steps_; }
+    std::size_t size() const { return size_; }
+
+    // Steps t = 0 .. T - 1 in this order: from z [4][size] to h_t [size].
+    void forward(std::size_t t, const double* z, double* hidden) {
+        kernel_.forward(size_, z, &cells_[t * size_], &activations_[4 * t * size_],
+                        &cells_[(t + 1) * size_], &tanh_cells_[t * size_], hidden);
+    }
+
+    // Steps t = T - 1 .. 0: from the cotangent of h_t to that of z. A sweep begins with the last.
+    void reverse(std::size_t t, const double* to_hidden, double* to_z) {
+        if (t + 1 == steps_) to_cell_.assign(size_, 0.0);
+        kernel_.reverse(size_, &activations_[4 * t * size_], &cells_[t * size_],
+                        &tanh_cells_[t * size_], to_hidden, to_cell_.data(), to_z);
+    }
+
+  private:
+    const CellKernel& kernel_;
+    std::size_t steps_, size_;
+    std::vector<double> activations_, cells_, tanh_cells_, to_cell_;
+};
+
+}  // namespace hpc_qlstm

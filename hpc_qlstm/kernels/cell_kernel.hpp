@@ -1,0 +1,22 @@
+// The LSTM cell update and its derivative, element by element, one for each instruction set.
+//
+// Gates are in the order forget, input, candidate, output, n numbers of each. No arithmetic
+// crosses elements, so an element's bits do not depend on those beside it.
+#pragma once
+
+#include <cstddef>
+
+namespace hpc_qlstm {
+
+struct CellKernel {
+    // From z [4][n] and the cell c_{t-1} [n]: activations [4][n], c_t, tanh(c_t) and h_t [n].
+    void (*forward)(std::size_t n, const double* z, const double* previous, double* activations,
+                    double* cell, double* tanh_cell, double* hidden);
+    // From the cotangent of h_t, what came back for c_t, `to_cell`, and the forward values: that of
+    // z [4][n], and that of c_{t-1} in `to_cell`.
+    void (*reverse)(std::size_t n, const double* activations, const double* previous,
+                    const double* tanh_cell, const double* to_hidden, double* to_cell,
+                    double* to_z);
+};
+
+}  // namespace hpc_qlstm
