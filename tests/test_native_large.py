@@ -131,6 +131,17 @@ def test_modes_agree_and_large_circuits_take_mode_state():
         native.NativeEngine(mode="fast")
 
 
+def test_batch_mode_undoes_what_it_has_no_room_to_keep():
+    """16 qubits: 1 MiB for a sample, up to 16 MiB for a vector of them, and 16 MiB for inputs."""
+    rng = np.random.default_rng(6)
+    circuit = ansatz("rot_ring", qubits=16, features=2, outputs=3, depth=5)
+    arrays = random_arrays(rng, circuit, 2, 1)
+    assert_close(
+        native.NativeEngine(mode="batch").vjp_group(circuit, *arrays),
+        engine_of().vjp_group(circuit, *arrays),
+    )
+
+
 def test_few_passes_over_memory():
     """24 flips in general position need at least 18 dimensions a layer, 7 a pass."""
     circuit = ansatz("rot_ring", qubits=24, features=24, outputs=24, depth=2)

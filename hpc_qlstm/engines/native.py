@@ -72,6 +72,7 @@ class NativeEngine(Engine):
             raise InputError(f"engine native: threads is {threads}, allowed: 1 or more")
         self.threads = _default_threads() if threads is None else int(threads)
         self.mode = mode
+        self.precision = precision
         self._tile_bits = 0  # the default of the kernels; tests cut small states into many tiles
         self._kernel = _kernel(isa, precision)
         self.isa = self._kernel.name
