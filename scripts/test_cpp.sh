@@ -17,7 +17,7 @@ build() {  # NAME [CMAKE ARGUMENT ...]
     shift
     cmake -S "$project" -B "$folder" -G Ninja -DHPC_QLSTM_CPP_TESTS=ON "$@" >/dev/null
     cmake --build "$folder" | tail -n 1
-    program=$folder/tests/cpp/test_kernels
+    tests=$folder/tests/cpp
 }
 
 for kind in "${@:-sanitizers}"; do
@@ -25,20 +25,22 @@ for kind in "${@:-sanitizers}"; do
     case $kind in
     sanitizers)
         build "$kind" -DHPC_QLSTM_SANITIZERS=address,undefined
-        "$program"
+        "$tests/test_kernels"
+        "$tests/test_operations"
         ;;
     threads)
         build "$kind" -DHPC_QLSTM_SANITIZERS=thread
-        "$program" 40
+        "$tests/test_kernels" 40
         ;;
     arm)
         build "$kind" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
             -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
-        qemu-aarch64 -L /usr/aarch64-linux-gnu "$program"
+        qemu-aarch64 -L /usr/aarch64-linux-gnu "$tests/test_kernels"
         ;;
     plain)
         build "$kind"
-        "$program" 1000
+        "$tests/test_kernels" 1000
+        "$tests/test_operations"
         ;;
     *)
         echo "error: $kind is not known, allowed: sanitizers, threads, arm, plain" >&2

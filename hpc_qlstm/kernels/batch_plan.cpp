@@ -135,45 +135,62 @@ BatchPlan::BatchPlan(const Program& program)
            !layers_[reverse_end_].gradient) {
         ++reverse_end_;
     }
-    for (bool gradient : {false, true}) operations_[gradient] = count(gradient);
+    for (bool gradient : {false, true}) work_[gradient] = count(gradient);
 }
 
-// The terms follow simd/: pairs.hpp, passes.hpp, product.hpp and readout.hpp. tests/cpp counts what
-// these functions really do.
-double BatchPlan::count(bool gradient) const {
+// The terms follow simd/: pairs.hpp, passes.hpp, product.hpp and readout.hpp.
+BatchPlan::Work BatchPlan::count(bool gradient) const {
     const bool real = program_.real;
     const double amplitudes = static_cast<double>(std::size_t{1} << program_.qubits);
     const auto rotate = [&](Shape s) { return real ? 6 : s == Shape::general ? 28 : 12; };
     const auto overlap = [&](Shape s) { return real ? 4 : s == Shape::general ? 24 : 8; };
     const auto measure = [&](Shape s) { return real ? 2 : s == Shape::real ? 4 : 8; };
     const int multiply = real ? 1 : 6, contract = real ? 2 : 8, reduce = real ? 3 : 14;
+    Work work{};
+    // Operations on each pair of amplitudes of each rotation; loads and stores of the whole state.
+    const auto add_pass = [&](const Pass& pass, int pair, int accesses) {
+        work.operations += pass.count * amplitudes / 2 * pair;
+        work.accesses += accesses * amplitudes;
+    };
 
+    work.operations += (amplitudes - 1) * 2 * multiply;  // product_state
+    work.accesses += 3 * amplitudes;
     const std::uint32_t low = readout_.bits < kLowBits ? readout_.bits : kLowBits;
     const double blocks = static_cast<double>(std::size_t{1} << (readout_.bits - low));
-    double sum = (amplitudes - 1) * 2 * multiply;                         // product_state
-    sum += amplitudes * (real ? 1 : 3);                                   // expectations
+    work.operations += amplitudes * (real ? 1 : 3);  // expectations
+    work.accesses += amplitudes;
     for (int k = 0; k < program_.outputs; ++k) {
-        sum += blocks * (k < kLowBits ? 3.0 * static_cast<double>((1u << low) >> (k + 1)) : 1.0);
+        const double sums = k < kLowBits ? 3.0 * static_cast<double>((1u << low) >> (k + 1)) : 1.0;
+        work.operations += blocks * sums;
     }
-    if (gradient) sum += amplitudes * (real ? 2 : 3);                     // weighted_bra
+    if (gradient) {  // weighted_bra
+        work.operations += amplitudes * (real ? 2 : 3);
+        work.accesses += 2 * amplitudes;
+    }
     for (const Pass& pass : last_) {
-        const int pair = measure(pass.shape) * (gradient ? 3 : 1);
-        sum += pass.count * amplitudes / 2 * pair;
+        add_pass(pass, measure(pass.shape) * (gradient ? 3 : 1), gradient ? 3 : 1);
     }
     for (std::size_t l = 0; l < layers_.size(); ++l) {
         const Layer& layer = layers_[l];
         const bool bra = gradient && (l > reverse_end_ || program_.leading_gradient);
-        for (std::uint32_t n = layer.begin; layer.rotations && n < layer.end; ++n) {
-            const Shape shape = passes_[n].shape;
-            int pair = rotate(shape) * (bra ? 2 : 1);
-            if (gradient && layer.gradient) pair += overlap(shape);
-            sum += passes_[n].count * amplitudes / 2 * pair;
+        for (std::uint32_t n = layer.begin; n < layer.end; ++n) {
+            const Pass& pass = passes_[n];
+            if (!layer.rotations) {  // a quarter of the amplitudes changes its sign
+                work.accesses += (1 + bra + (gradient && layer.psi_before)) * amplitudes / 2;
+                continue;
+            }
+            add_pass(pass, rotate(pass.shape), 2);
+            if (gradient && layer.gradient) add_pass(pass, overlap(pass.shape), 2);
+            if (bra) add_pass(pass, rotate(pass.shape), 2);
+            if (bra && layer.gradient && n + 1 == layer.end) work.accesses -= amplitudes;
         }
     }
-    if (gradient && program_.leading_gradient) {                          // product_gradient
-        sum += (amplitudes / 2 - 1) * 2 * multiply + (amplitudes - 1) * (2 * contract + reduce);
+    if (gradient && program_.leading_gradient) {  // product_gradient
+        work.operations += (amplitudes / 2 - 1) * 2 * multiply;
+        work.operations += (amplitudes - 1) * (2 * contract + reduce);
+        work.accesses += (1.5 + 4) * amplitudes;
     }
-    return sum;
+    return work;
 }
 
 BatchView BatchPlan::view() const {

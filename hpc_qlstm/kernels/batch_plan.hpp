@@ -67,18 +67,24 @@ class BatchPlan {
     const Program& program() const { return program_; }
     // Additions and multiplications that the kernels do on the states of one sample, if they can
     // keep all inputs. What is done once a rotation (its matrix, its derivatives) is left out.
-    double operations(bool gradient) const { return gradient ? operations_[1] : operations_[0]; }
+    double operations(bool gradient) const { return work_[gradient].operations; }
+    // Amplitudes that they load and store in doing so.
+    double accesses(bool gradient) const { return work_[gradient].accesses; }
     std::size_t passes() const { return passes_.size() + last_.size(); }
 
   private:
-    double count(bool gradient) const;
+    struct Work {
+        double operations, accesses;
+    };
+
+    Work count(bool gradient) const;
 
     const Program& program_;
     std::vector<Pass> passes_, last_;
     std::vector<Layer> layers_;
     IndexMap readout_;
     std::size_t reverse_end_ = 0, kept_ = 0;
-    double operations_[2];
+    Work work_[2];
 };
 
 }  // namespace hpc_qlstm

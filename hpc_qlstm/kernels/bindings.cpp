@@ -159,6 +159,27 @@ void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t 
     }
 }
 
+double multiply_add(const Kernel& kernel, std::size_t rounds) {
+    const nb::gil_scoped_release without_gil;
+    double result;
+    float single;
+    return kernel.precision == Precision::float32
+               ? kernel.of_float.peak->multiply_add(rounds, &single)
+               : kernel.of_double.peak->multiply_add(rounds, &result);
+}
+
+void update(const Kernel& kernel, std::size_t rounds, std::size_t bytes) {
+    const nb::gil_scoped_release without_gil;
+    thread_local Buffer memory;  // the first call fills it: touch it before timing
+    const bool single = kernel.precision == Precision::float32;
+    const std::size_t count = bytes / 512 * 64 * (single ? 2 : 1);
+    if (single) {
+        kernel.of_float.peak->update(rounds, count, memory.get<float>(count));
+    } else {
+        kernel.of_double.peak->update(rounds, count, memory.get<double>(count));
+    }
+}
+
 template <typename Plan>
 void define_calls(nb::module_& m) {
     // noconvert: a hidden copy of an output would lose the results.
@@ -181,7 +202,11 @@ NB_MODULE(_native, m) {
     m.doc() = "The compiled kernels of the native engine.";
     nb::class_<Kernel>(m, "Kernel", "The kernels for one instruction set and precision.")
         .def_prop_ro("name", [](const Kernel& k) { return k.isa; })
-        .def_prop_ro("lanes", &Kernel::lanes, "Numbers that one vector register holds.");
+        .def_prop_ro("lanes", &Kernel::lanes, "Numbers that one vector register holds.")
+        .def("multiply_add", &multiply_add, "rounds"_a,
+             "Do nothing but multiplications and additions; returns how many, to be timed.")
+        .def("update", &update, "rounds"_a, "bytes"_a,
+             "Read and write `bytes` of memory so many times, to be timed.");
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
         .def(nb::init<const Kernel&, std::size_t, std::size_t>(), "kernel"_a, "steps"_a, "size"_a)
         .def("forward",
@@ -211,7 +236,11 @@ NB_MODULE(_native, m) {
         .def_prop_ro("passes", &BatchPlan::passes,
                      "Passes over the state of a forward evaluation, after the product state.")
         .def("operations", &BatchPlan::operations, "gradient"_a,
-             "Additions and multiplications on the states of one sample.");
+             "Additions and multiplications on the states of one sample.")
+        .def("accesses", &BatchPlan::accesses, "gradient"_a,
+             "Amplitudes that these load and store.")
+        .def_prop_ro("real", [](const BatchPlan& p) { return p.program().real; },
+                     "Whether amplitudes are real numbers.");
     nb::class_<StatePlan>(m, "StatePlan", "How one large state of a program is swept.")
         .def("__init__",
              [](StatePlan* self, const Program& program, const Kernel& kernel,

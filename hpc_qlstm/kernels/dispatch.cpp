@@ -2,17 +2,23 @@
 
 namespace hpc_qlstm {
 
-#define HPC_QLSTM_DECLARE(isa)                          \
-    extern const BatchKernel<double> batch_##isa##_double; \
-    extern const BatchKernel<float> batch_##isa##_float;   \
-    extern const StateKernel<double> state_##isa##_double; \
-    extern const StateKernel<float> state_##isa##_float;   \
+#define HPC_QLSTM_DECLARE_PRECISION(isa, real)           \
+    extern const BatchKernel<real> batch_##isa##_##real; \
+    extern const StateKernel<real> state_##isa##_##real; \
+    extern const PeakKernel<real> peak_##isa##_##real;
+
+#define HPC_QLSTM_DECLARE(isa)               \
+    HPC_QLSTM_DECLARE_PRECISION(isa, double) \
+    HPC_QLSTM_DECLARE_PRECISION(isa, float)  \
     extern const CellKernel cell_##isa##_double;
 
-#define HPC_QLSTM_ADD(to, isa)                                                                  \
-    for (Precision precision : {Precision::float64, Precision::float32}) {                           \
-        to.push_back({#isa, precision, {&batch_##isa##_double, &state_##isa##_double},          \
-                      {&batch_##isa##_float, &state_##isa##_float}, &cell_##isa##_double});     \
+#define HPC_QLSTM_KERNELS_OF(isa, real) \
+    { &batch_##isa##_##real, &state_##isa##_##real, &peak_##isa##_##real }
+
+#define HPC_QLSTM_ADD(to, isa)                                                  \
+    for (Precision precision : {Precision::float64, Precision::float32}) {      \
+        to.push_back({#isa, precision, HPC_QLSTM_KERNELS_OF(isa, double),       \
+                      HPC_QLSTM_KERNELS_OF(isa, float), &cell_##isa##_double}); \
     }
 
 HPC_QLSTM_DECLARE(plain)

@@ -7,6 +7,7 @@
 
 #include "batch_kernel.hpp"
 #include "cell_kernel.hpp"
+#include "peak_kernel.hpp"
 #include "state_kernel.hpp"
 
 namespace hpc_qlstm {
@@ -17,6 +18,7 @@ template <typename Real>
 struct KernelsOf {
     const BatchKernel<Real>* batch;
     const StateKernel<Real>* state;
+    const PeakKernel<Real>* peak;
 };
 
 // The kernels of one instruction set, in one precision.

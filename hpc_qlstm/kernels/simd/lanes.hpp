@@ -23,7 +23,11 @@ namespace {
 
 typedef HPC_QLSTM_REAL Real;
 constexpr std::size_t kLanes = HPC_QLSTM_LANES;
+#ifdef HPC_QLSTM_COUNTING_LANES
+typedef HPC_QLSTM_COUNTING_LANES Lanes;  // a class that counts operations: tests/cpp
+#else
 typedef Real Lanes __attribute__((vector_size(kLanes * sizeof(Real))));
+#endif
 
 template <typename T>
 struct IntegerOf {
