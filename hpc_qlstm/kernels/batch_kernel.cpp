@@ -106,6 +106,14 @@ class Sweep {
         }
     }
 
+    HPC_QLSTM_ONE_COPY void add_lanes(const Lanes* from, std::size_t width, double* to) const {
+        for (std::size_t n = 0; n < width; ++n) {
+            double sum = 0.0;
+            for (std::size_t lane = 0; lane < lanes_; ++lane) sum += from[n][lane];
+            to[n] = sum;
+        }
+    }
+
     void make_matrix(const Run& run) {
         if (!run.per_lane) return;
         const Su2<Lanes> u = lane_matrix(run, p_.turns, angles_);
@@ -266,7 +274,11 @@ class Sweep {
     }
 
     void store_gradients() {
-        scatter(sums_, p_.weights, batch_.weight_rows);
+        if (batch_.weight_sums != nullptr) {
+            add_lanes(sums_, p_.weights, batch_.weight_sums + first_row_ / kLanes * p_.weights);
+        } else {
+            scatter(sums_, p_.weights, batch_.weight_rows);
+        }
         for (std::size_t f = 0; f < p_.features; ++f) feature_sums_[f] = Lanes{};
         for (std::size_t s = 0; s < p_.lane_angle_count; ++s) {
             const LaneAngle& angle = p_.lane_angles[s];

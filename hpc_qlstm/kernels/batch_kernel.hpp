@@ -37,7 +37,8 @@ struct ProgramView {
 
 // Row-major arrays: features (samples, F), weights (sets, W), cotangent and outputs
 // (sets, samples, n_out), weight_rows (sets, samples, W), feature_rows (sets, samples, F).
-// Without a cotangent only the outputs are computed.
+// Without a cotangent only the outputs are computed. With weight_sums (groups, W) instead of
+// weight_rows each group of lanes leaves the sum of its rows, in their order.
 struct Batch {
     std::size_t samples, sets;
     const double* features;
@@ -45,6 +46,7 @@ struct Batch {
     const double* cotangent;
     double* outputs;
     double* weight_rows;
+    double* weight_sums;
     double* feature_rows;
 };
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "buffer.hpp"
@@ -126,7 +127,7 @@ void vjp(const Plan& plan, const Kernel& kernel, std::size_t threads,
     run(plan, kernel, batch, threads);
 }
 
-// The weight gradient summed over samples, in their order.
+// The weight gradient summed over samples.
 template <typename Plan>
 void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
              const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
@@ -138,14 +139,21 @@ void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
     check("feature gradients", feature_rows, 1, batch.samples, program.features);
     if (gradient.size() != width) refuse("weight gradients", text(shape_of(gradient)), text({width}));
     thread_local Buffer rows;  // small calls allocate nothing
+    std::size_t count = batch.samples;
     batch.cotangent = cotangent.data();
-    batch.weight_rows = rows.get<double>(batch.samples * width);
     batch.feature_rows = feature_rows.data();
+    if constexpr (std::is_same_v<Plan, BatchPlan>) {
+        count = (batch.samples + kernel.lanes() - 1) / kernel.lanes();
+        batch.weight_sums = rows.get<double>(count * width);
+    } else {
+        batch.weight_rows = rows.get<double>(count * width);
+    }
     run(plan, kernel, batch, threads);
+    const double* from = rows.get<double>(count * width);
     double* sum = gradient.data();
     std::fill_n(sum, width, 0.0);
-    for (std::size_t n = 0; n < batch.samples; ++n) {
-        for (std::size_t w = 0; w < width; ++w) sum[w] += batch.weight_rows[n * width + w];
+    for (std::size_t n = 0; n < count; ++n) {
+        for (std::size_t w = 0; w < width; ++w) sum[w] += from[n * width + w];
     }
     rows.release_if_large();
 }

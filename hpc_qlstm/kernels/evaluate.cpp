@@ -37,12 +37,11 @@ Scratch layout_of(const ProgramView& p, const BatchView& plan, std::size_t vecto
     return at;
 }
 
-// Parts worth a thread of their own, on a processor that does 20 operations a nanosecond.
-std::size_t parts_of(double row_operations, std::size_t rows, std::size_t groups,
-                     std::size_t threads) {
-    constexpr double least = 20.0 * 5e3;  // handing a part over takes one or two microseconds
-    const double worth = std::min(static_cast<double>(rows) * row_operations / least, 1e6);
-    return std::max<std::size_t>(1, std::min({threads, groups, static_cast<std::size_t>(worth)}));
+// How many threads the work is worth, on processors that do 20 operations a nanosecond: each should
+// have some microseconds to do, as it takes one until a thread begins.
+std::size_t worth(double operations, std::size_t threads) {
+    constexpr double least = 20.0 * 4e3;
+    return std::min(threads, static_cast<std::size_t>(std::clamp(operations / least, 1.0, 1e6)));
 }
 
 template <typename Real>
@@ -58,15 +57,17 @@ void evaluate_as(const BatchPlan& batch_plan, const BatchKernel<Real>& kernel, c
     }
     const std::size_t rows = batch.samples * batch.sets;
     const std::size_t groups = (rows + kernel.lanes - 1) / kernel.lanes;
-    const std::size_t parts = parts_of(batch_plan.operations(gradient), rows, groups, threads);
-    // Captures by one reference, so that std::function needs no memory of its own.
-    const auto part = [&](std::size_t n) {
+    threads = worth(static_cast<double>(rows) * batch_plan.operations(gradient), threads);
+    // Several tasks a thread, for whoever begins late or is interrupted.
+    const std::size_t tasks = threads == 1 ? 1 : std::min(groups, 8 * threads);
+    const auto task = [&](std::size_t n) {
         Real* scratch = scratch_buffer.get<Real>(at.total * kernel.lanes);
-        kernel.sweep(view, plan, batch, at, uniform, scratch, groups * n / parts,
-                     groups * (n + 1) / parts);
+        kernel.sweep(view, plan, batch, at, uniform, scratch, groups * n / tasks,
+                     groups * (n + 1) / tasks);
         scratch_buffer.release_if_large();
     };
-    run_parallel(parts, [&part](std::size_t n) { part(n); });
+    // Captures by one reference, so that std::function needs no memory of its own.
+    run_parallel(threads, tasks, [&task](std::size_t n) { task(n); });
     uniform_buffer.release_if_large();
 }
 

@@ -159,19 +159,12 @@ class Worker {
     }
 
     void sweep(const StatePass& pass) {
-        const std::size_t parts = std::min(threads_, blocks_);
-        const auto part = [&](std::size_t n) {
+        const auto block = [&](std::size_t b) {
             Real* tiles = tile_buffer.get<Real>(std::size_t{4} << view_.tile_bits);
-            for (std::size_t b = blocks_ * n / parts; b < blocks_ * (n + 1) / parts; ++b) {
-                kernel_.tiles(row_, pass, at_, tiles_ * b / blocks_, tiles_ * (b + 1) / blocks_,
-                              tiles, results_ + b * at_.total * kernel_.lanes);
-            }
+            kernel_.tiles(row_, pass, at_, tiles_ * b / blocks_, tiles_ * (b + 1) / blocks_, tiles,
+                          results_ + b * at_.total * kernel_.lanes);
         };
-        if (parts == 1) {
-            part(0);
-        } else {
-            run_parallel(parts, [&part](std::size_t n) { part(n); });
-        }
+        run_parallel(threads_, blocks_, [&block](std::size_t b) { block(b); });
     }
 
     // The sum over blocks and lanes of vector `at` of the results; lanes under `mask` with a sign.
@@ -279,14 +272,15 @@ void evaluate_as(const StatePlan& plan, const KernelsOf<Real>& kernels, const Ba
     }
     const std::size_t rows = batch.samples * batch.sets;
     const bool by_rows = plan.view().bits <= kMostBitsForRows && rows >= threads;
-    const std::size_t parts = by_rows ? threads : 1;
-    const auto part = [&](std::size_t n) {
-        Worker<Real> worker(plan, *kernels.state, batch, uniform, by_rows ? 1 : threads);
-        for (std::size_t row = rows * n / parts; row < rows * (n + 1) / parts; ++row) {
-            worker.run(row);
-        }
-    };
-    run_parallel(parts, [&part](std::size_t n) { part(n); });
+    if (by_rows) {
+        const auto row = [&](std::size_t n) {
+            Worker<Real>(plan, *kernels.state, batch, uniform, 1).run(n);
+        };
+        run_parallel(threads, rows, [&row](std::size_t n) { row(n); });
+    } else {
+        Worker<Real> worker(plan, *kernels.state, batch, uniform, threads);
+        for (std::size_t n = 0; n < rows; ++n) worker.run(n);
+    }
     uniform_buffer.release_if_large();
 }
 

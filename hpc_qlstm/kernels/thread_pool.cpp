@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -15,14 +16,32 @@ namespace {
 
 using Task = std::function<void(std::size_t)>;
 
+inline void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
 // Waits a little for `ready` before the caller sleeps: waking a sleeping thread takes from ten
-// microseconds to, in a virtual machine, a hundred, and training makes call after call. The
-// processor is offered to others all the while.
+// microseconds to, in a virtual machine, a hundred, and training makes call after call. First it
+// looks all the time, as offering the processor to others costs a microsecond; then it offers it.
 template <typename Ready>
 void spin(Ready ready) {
+    using Clock = std::chrono::steady_clock;
+    constexpr auto impatience = std::chrono::microseconds(20);
     constexpr auto patience = std::chrono::microseconds(100);
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (!ready() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    const auto begin = Clock::now();
+    auto waited = Clock::duration::zero();
+    while (!ready() && waited < patience) {
+        if (waited < impatience) {
+            for (int n = 0; n < 16 && !ready(); ++n) pause();
+        } else {
+            std::this_thread::yield();
+        }
+        waited = Clock::now() - begin;
+    }
 }
 
 class Pool {
@@ -33,28 +52,33 @@ class Pool {
 
     // False when another caller has the pool or the system gives no more threads; nothing has run
     // then.
-    bool try_run(std::size_t parts, const Task& task) {
+    bool try_run(std::size_t threads, std::size_t tasks, const Task& task) {
         std::unique_lock<std::mutex> caller(caller_, std::try_to_lock);
         if (!caller.owns_lock()) return false;
         try {
-            grow(parts - 1);
+            grow(threads - 1);
         } catch (const std::system_error&) {
             return false;
         }
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             task_ = &task;
-            parts_ = parts;
-            pending_ = parts - 1;
+            tasks_ = tasks;
+            wanted_ = threads - 1;
+            next_ = 0;
             error_ = nullptr;
             ++round_;
         }
         start_.notify_all();
-        run_part(0, task);
-        spin([this] { return pending_ == 0; });
+        run_tasks(task);
+        {
+            // Whoever has not begun by now has nothing to do, and is not waited for.
+            const std::lock_guard<std::mutex> lock(mutex_);
+            task_ = nullptr;
+        }
+        spin([this] { return active_ == 0; });
         std::unique_lock<std::mutex> lock(mutex_);
-        done_.wait(lock, [this] { return pending_ == 0; });
-        task_ = nullptr;
+        done_.wait(lock, [this] { return active_ == 0; });
         if (error_) std::rethrow_exception(error_);
         return true;
     }
@@ -64,32 +88,35 @@ class Pool {
         for (; helpers_ < helpers; ++helpers_) {
             // Detached, and the pool is never destroyed: at exit the threads just end with the
             // process, whatever order the libraries are unloaded in.
-            const std::size_t part = helpers_ + 1, seen = round_;
-            std::thread([this, part, seen] { work(part, seen); }).detach();
+            const std::size_t number = helpers_, seen = round_;
+            std::thread([this, number, seen] { work(number, seen); }).detach();
         }
     }
 
-    void work(std::size_t part, std::size_t seen) {
+    void work(std::size_t number, std::size_t seen) {
         for (;;) {
             spin([&] { return round_ != seen; });
             std::unique_lock<std::mutex> lock(mutex_);
             start_.wait(lock, [&] { return round_ != seen; });
             seen = round_;
-            if (part >= parts_) continue;
+            if (task_ == nullptr || number >= wanted_) continue;
+            ++active_;
             const Task& task = *task_;
             lock.unlock();
-            run_part(part, task);
+            run_tasks(task);
             lock.lock();
-            if (--pending_ == 0) done_.notify_one();
+            if (--active_ == 0) done_.notify_one();
         }
     }
 
-    void run_part(std::size_t part, const Task& task) {
-        try {
-            task(part);
-        } catch (...) {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            error_ = std::current_exception();
+    void run_tasks(const Task& task) {
+        for (std::size_t n = next_++; n < tasks_; n = next_++) {
+            try {
+                task(n);
+            } catch (...) {
+                const std::lock_guard<std::mutex> lock(mutex_);
+                if (!error_) error_ = std::current_exception();
+            }
         }
     }
 
@@ -98,9 +125,9 @@ class Pool {
     std::size_t helpers_ = 0;  // under caller_
     std::mutex mutex_;  // guards all below; the atomics are also read without it, to spin
     std::condition_variable start_, done_;
-    const Task* task_ = nullptr;
-    std::size_t parts_ = 0;
-    std::atomic<std::size_t> pending_{0}, round_{0};
+    const Task* task_ = nullptr;  // null when no one may begin any more
+    std::size_t tasks_ = 0, wanted_ = 0;
+    std::atomic<std::size_t> next_{0}, active_{0}, round_{0};
     std::exception_ptr error_;
 };
 
@@ -119,9 +146,10 @@ Pool& current_pool() {
 
 }  // namespace
 
-void run_parallel(std::size_t parts, const Task& task) {
-    if (parts > 1 && current_pool().try_run(parts, task)) return;
-    for (std::size_t part = 0; part < parts; ++part) task(part);
+void run_parallel(std::size_t threads, std::size_t tasks, const Task& task) {
+    threads = std::min(threads, tasks);
+    if (threads > 1 && current_pool().try_run(threads, tasks, task)) return;
+    for (std::size_t n = 0; n < tasks; ++n) task(n);
 }
 
 }  // namespace hpc_qlstm

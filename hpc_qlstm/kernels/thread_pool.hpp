@@ -1,4 +1,4 @@
-// A persistent pool of threads for work that is split into a few equal parts.
+// A pool of threads for the whole process, kept between calls.
 #pragma once
 
 #include <cstddef>
@@ -6,12 +6,12 @@
 
 namespace hpc_qlstm {
 
-// Runs task(0) .. task(parts - 1), part 0 on the calling thread, and returns when all are done.
-//
-// The threads are started when first needed and kept; between calls they spin for 0.1 ms, then
-// sleep. A call that finds the pool busy with another caller's work, or no threads to be had, runs
-// all its parts itself. After a fork the child starts a pool of its own: the parent's threads do
-// not exist there. If parts throw, one of the exceptions is thrown again here after all have ended.
-void run_parallel(std::size_t parts, const std::function<void(std::size_t)>& task);
+// Calls task(n) for every n < tasks, each once, on at most `threads` threads, the caller's among
+// them. Which thread takes which task is open; a thread that comes late finds less to do, and one
+// that does not come at all is not waited for. The first exception of a task is thrown again at
+// the end. Safe to call from several threads and from tasks: a caller that finds the pool taken
+// does its tasks alone.
+void run_parallel(std::size_t threads, std::size_t tasks,
+                  const std::function<void(std::size_t)>& task);
 
 }  // namespace hpc_qlstm

@@ -19,15 +19,17 @@ inline void half_angle(const LaneAngle& angle, Lanes x, Lanes& c, Lanes& s) {
         sincos(static_cast<Real>(0.5 * angle.scale) * value, s, c);
         return;
     }
-    // angle = arctan(u): cos = 1 / sqrt(1 + u^2) > 0, sin = u cos, then the half-angle formulas.
+    // angle = arctan(u): with w = sqrt(1 + u^2) the tangent of half the angle is u / (w + 1), so
+    // that cos and sin are w + 1 and u over their norm, sqrt(2 w (w + 1)).
     // Beyond the limit, where u^2 would overflow, arctan no longer changes.
     const Lanes u = angle.transform == Transform::arctan ? x : x * x;
     const Lanes limit = splat(sizeof(Real) == 8 ? 1e150 : 1e18);
     Lanes t = u > limit ? limit : u;
     t = t < -limit ? -limit : t;
-    const Lanes cosine = Real{1} / root(Real{1} + t * t);
-    c = root(Real(0.5) + Real(0.5) * cosine);
-    s = t * cosine / (c + c);
+    const Lanes w = root(Real{1} + t * t);
+    const Lanes r = Real{1} / root((w + w) * (w + Real{1}));
+    c = (w + Real{1}) * r;
+    s = t * r;
 }
 
 // The derivative of scale * transform(x) by x.
