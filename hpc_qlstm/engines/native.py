@@ -127,21 +127,21 @@ class NativeEngine(Engine):
     def _vjp(
         self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
     ) -> tuple[Float, Float, Float]:
-        outputs = np.empty((1, *cotangent.shape))
-        gradient = np.empty(circuit.weight_count)
-        to_features = np.empty((1, *features.shape))
+        outputs = np.empty(cotangent.shape)
+        gradient = np.empty(weights.shape)
+        to_features = np.empty(features.shape)
         _native.vjp_sum(
             self._plan(circuit),
             self._kernel,
             self.threads,
             features,
-            weights[None],
-            cotangent[None],
+            weights,
+            cotangent,
             outputs,
             gradient,
             to_features,
         )
-        return outputs[0], gradient.reshape(circuit.weight_shape), to_features[0]
+        return outputs, gradient, to_features
 
     def _plan(self, circuit: Circuit) -> _Plan:
         entry = self._plans.get(id(circuit))

@@ -129,7 +129,9 @@ class Sweep {
     }
 
     HPC_QLSTM_INLINE auto leading_matrix() const {
-        return [this](std::size_t k) { return matrix(p_.leading[k]); };
+        return [this](std::size_t k) __attribute__((always_inline)) {
+            return matrix(p_.leading[k]);
+        };
     }
 
     template <typename F>

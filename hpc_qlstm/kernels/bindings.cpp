@@ -29,8 +29,10 @@ using namespace hpc_qlstm;
 
 template <int dimensions>
 using Input = nb::ndarray<const double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
-using Output = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-using OutputRow = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <int dimensions>
+using Output = nb::ndarray<double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+using Plain = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
+using PlainOutput = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
 using Weights = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;  // (sets, ...)
 
 // name, target, control or -1, source, index, transform, value: see circuit.hpp
@@ -68,14 +70,12 @@ std::vector<std::size_t> shape_of(const Array& array) {
 }
 
 template <typename Array>
-void check(const char* name, const Array& array, std::size_t a, std::size_t b, std::size_t c) {
-    if (array.shape(0) != a || array.shape(1) != b || array.shape(2) != c) {
-        refuse(name, text(shape_of(array)), text({a, b, c}));
-    }
+void check(const char* name, const Array& array, const std::vector<std::size_t>& shape) {
+    if (shape_of(array) != shape) refuse(name, text(shape_of(array)), text(shape));
 }
 
 Batch batch_of(const Program& program, const Input<2>& features, const Weights& weights,
-               const Output& outputs) {
+               const Output<3>& outputs) {
     const std::size_t width = static_cast<std::size_t>(program.features);
     const std::size_t count = static_cast<std::size_t>(program.weights);
     if (features.shape(1) != width) {
@@ -91,7 +91,7 @@ Batch batch_of(const Program& program, const Input<2>& features, const Weights& 
     batch.features = features.data();
     batch.weights = weights.data();
     batch.outputs = outputs.data();
-    check("outputs", outputs, batch.sets, batch.samples, program.outputs);
+    check("outputs", outputs, {batch.sets, batch.samples, std::size_t(program.outputs)});
     return batch;
 }
 
@@ -108,36 +108,45 @@ void run(const StatePlan& plan, const Kernel& kernel, const Batch& batch, std::s
 // Plan: a BatchPlan, for samples side by side, or a StatePlan, for one large state at a time.
 template <typename Plan>
 void expectations(const Plan& plan, const Kernel& kernel, std::size_t threads,
-                  const Input<2>& features, const Weights& weights, const Output& outputs) {
+                  const Input<2>& features, const Weights& weights, const Output<3>& outputs) {
     run(plan, kernel, batch_of(plan.program(), features, weights, outputs), threads);
 }
 
 template <typename Plan>
 void vjp(const Plan& plan, const Kernel& kernel, std::size_t threads,
          const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
-         const Output& outputs, const Output& weight_rows, const Output& feature_rows) {
+         const Output<3>& outputs, const Output<3>& weight_rows, const Output<3>& feature_rows) {
     const Program& program = plan.program();
     Batch batch = batch_of(program, features, weights, outputs);
-    check("cotangents", cotangent, batch.sets, batch.samples, program.outputs);
-    check("weight gradients", weight_rows, batch.sets, batch.samples, program.weights);
-    check("feature gradients", feature_rows, batch.sets, batch.samples, program.features);
+    check("cotangents", cotangent, {batch.sets, batch.samples, std::size_t(program.outputs)});
+    check("weight gradients", weight_rows, {batch.sets, batch.samples, std::size_t(program.weights)});
+    check("feature gradients", feature_rows, {batch.sets, batch.samples, std::size_t(program.features)});
     batch.cotangent = cotangent.data();
     batch.weight_rows = weight_rows.data();
     batch.feature_rows = feature_rows.data();
     run(plan, kernel, batch, threads);
 }
 
-// The weight gradient summed over samples.
+// One set of weights, of any shape; the weight gradient summed over samples.
 template <typename Plan>
 void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
-             const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
-             const Output& outputs, const OutputRow& gradient, const Output& feature_rows) {
+             const Input<2>& features, const Plain& weights, const Input<2>& cotangent,
+             const Output<2>& outputs, const PlainOutput& gradient,
+             const Output<2>& feature_rows) {
     const Program& program = plan.program();
-    Batch batch = batch_of(program, features, weights, outputs);
     const std::size_t width = static_cast<std::size_t>(program.weights);
-    check("cotangents", cotangent, 1, batch.samples, program.outputs);
-    check("feature gradients", feature_rows, 1, batch.samples, program.features);
+    if (weights.size() != width) refuse("weights", text(shape_of(weights)), text({width}));
     if (gradient.size() != width) refuse("weight gradients", text(shape_of(gradient)), text({width}));
+    Batch batch{};
+    batch.samples = features.shape(0);
+    batch.sets = 1;
+    check("features", features, {batch.samples, std::size_t(program.features)});
+    check("outputs", outputs, {batch.samples, std::size_t(program.outputs)});
+    check("cotangents", cotangent, {batch.samples, std::size_t(program.outputs)});
+    check("feature gradients", feature_rows, shape_of(features));
+    batch.features = features.data();
+    batch.weights = weights.data();
+    batch.outputs = outputs.data();
     thread_local Buffer rows;  // small calls allocate nothing
     std::size_t count = batch.samples;
     batch.cotangent = cotangent.data();
@@ -157,9 +166,6 @@ void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
     }
     rows.release_if_large();
 }
-
-using Plain = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
-using PlainOutput = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
 
 void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t hidden) {
     if (t >= cell.steps() || gates != 4 * cell.size() || hidden != cell.size()) {
@@ -201,7 +207,7 @@ void define_calls(nb::module_& m) {
     m.def("vjp_sum", &vjp_sum<Plan>, "plan"_a, "kernel"_a, "threads"_a, "features"_a, "weights"_a,
           "cotangent"_a, "outputs"_a.noconvert(), "gradient"_a.noconvert(),
           "feature_rows"_a.noconvert(),
-          "The same for one set of weights, with the weight gradient (W,) summed over samples.");
+          "The same for one set of weights, whose gradient is summed over samples.");
 }
 
 }  // namespace

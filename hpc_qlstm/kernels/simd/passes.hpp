@@ -68,7 +68,8 @@ inline void rotate(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* fr
 template <unsigned K, Shape shape, unsigned parts>
 inline void overlaps(const Pass& pass, const Lanes* psi, const Lanes* bra, Lanes (*v)[3]) {
     const Members<K, parts> members(pass);
-    Lanes sums[K][3] = {};
+    Lanes sums[K][3];
+    for (unsigned i = 0; i < K; ++i) sums[i][0] = sums[i][1] = sums[i][2] = Lanes{};
     for_each(pass.map, [&](std::uint32_t n) {
         Lanes p[1u << K][parts], l[1u << K][parts];
         members.load(psi, n, p);
@@ -87,7 +88,8 @@ template <unsigned K, Shape shape, unsigned parts>
 inline void reverse(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* psi, Lanes* bra,
                     Lanes (*v)[3]) {
     const Members<K, parts> members(pass);
-    Lanes sums[K][3] = {};
+    Lanes sums[K][3];
+    for (unsigned i = 0; i < K; ++i) sums[i][0] = sums[i][1] = sums[i][2] = Lanes{};
     Su2<Lanes> u[K];
     for (unsigned i = 0; i < K; ++i) u[i] = adjoint(matrices[i]);
     for_each(pass.map, [&](std::uint32_t n) {
@@ -114,8 +116,9 @@ inline void measure(const Pass& pass, const Lanes (*weights)[2], const Lanes* ps
                     Lanes (*r)[2]) {
     constexpr bool y = shape != Shape::real;
     const Members<K, parts> members(pass);
-    Lanes sums[K][2] = {}, w[K][2];
+    Lanes sums[K][2], w[K][2];
     for (unsigned i = 0; i < K; ++i) {
+        sums[i][0] = sums[i][1] = Lanes{};
         w[i][0] = weights[i][0];
         w[i][1] = weights[i][1];
     }

@@ -89,19 +89,27 @@ inline Su2<Lanes> lane_matrix(const Run& run, const Turn* turns, const Angles& a
 //
 // The derivative by the last angle is the component of v along its axis. Before that turn G the
 // vector is Im <bra| G P G^-1 |psi>, which rotates v back by the turn's angle.
-inline void pull_back(const Run& run, const Turn* turns, const Angles& angles, Lanes v[3],
+inline void pull_back(const Run& run, const Turn* turns, const Angles& angles, const Lanes v[3],
                       Lanes* sums) {
+    Lanes x = v[0], y = v[1], z = v[2];
     for (std::uint32_t n = run.first + run.count; n-- > run.first_gradient;) {
         const Turn& turn = turns[n];
-        const unsigned axis = static_cast<unsigned>(turn.axis);
-        if (turn.gradient >= 0) sums[turn.gradient] += v[axis];
+        if (turn.gradient >= 0) {
+            sums[turn.gradient] += turn.axis == Axis::x ? x : turn.axis == Axis::y ? y : z;
+        }
         if (n == run.first_gradient) break;
         const Lanes c = angles.of(turn)[0], s = angles.of(turn)[1];
         const Lanes cosine = c * c - s * s, sine = (c + c) * s;
-        Lanes &p = v[(axis + 1) % 3], &q = v[(axis + 2) % 3];
-        const Lanes turned_p = cosine * p + sine * q;
-        q = cosine * q - sine * p;
-        p = turned_p;
+        const auto turn_back = [&](Lanes& p, Lanes& q) __attribute__((always_inline)) {
+            const Lanes turned_p = cosine * p + sine * q;
+            q = cosine * q - sine * p;
+            p = turned_p;
+        };
+        switch (turn.axis) {
+            case Axis::x: turn_back(y, z); break;
+            case Axis::y: turn_back(z, x); break;
+            default: turn_back(x, y); break;
+        }
     }
 }
 
