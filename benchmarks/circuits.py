@@ -1,26 +1,26 @@
 """Forward values and VJP of many circuits: this engine beside compiled peers, in one run.
 
-usage: python benchmarks/circuits.py [--peer-python PYTHON] [--cases 4x64 6x64 8x64 12x64 16x16]
+usage: python benchmarks/circuits.py [--peer-python PYTHON] [--rounds 3]
+                                     [--cases 4x64 6x64 8x64 12x64 16x16]
 
 Circuit: rot_ring, depth 2, as many features and outputs as qubits; N samples share their weights;
 both sides use all cores. PYTHON is an interpreter that has tensorcircuit-ng (with JAX) and qulacs.
-Prints microseconds per circuit, the ratio to the fastest peer, and how far the peers' results are.
+Prints medians over rounds: microseconds per circuit, the ratio to the fastest peer (smallest and
+largest), and how far the peers' results are.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import subprocess
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from machine import describe
 from peer_circuits import BUDGET, problem
 
 from hpc_qlstm import ansatz, create_engine
-from hpc_qlstm.engines.native import isa
-from hpc_qlstm.training.checkpoint import package_versions
 
 DEPTH = 2
 PEERS = ("tensorcircuit", "qulacs")
@@ -52,28 +52,31 @@ def peer(python: str, name: str, qubits: int, samples: int) -> tuple[float, list
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer-python")
+    parser.add_argument("--rounds", type=int, default=3, help="of engine and peers in turn")
     parser.add_argument("--cases", nargs="+", default=["4x64", "6x64", "8x64", "12x64", "16x16"])
     options = parser.parse_args()
-    versions = package_versions()
-    print(f"{platform.machine()}, kernel {isa()}, Python {versions['python']}\n")
+    print(f"{describe()}\n")
     names = PEERS if options.peer_python else ()
     print("| q | N | native |" + "".join(f" {name} |" for name in names) + " ratio | difference |")
     print("|---|---|---|" + "---|" * len(names) + "---|---|")
     for case in options.cases:
         qubits, samples = map(int, case.split("x"))
-        seconds, checksum = own(qubits, samples)
-        cells, fastest, worst = [f"{seconds / samples * 1e6:.3g}"], np.inf, 0.0
-        for name in names:
-            if (name, qubits) in SLOW:
-                cells.append("")
-                continue
-            theirs, other = peer(options.peer_python, name, qubits, samples)
-            cells.append(f"{theirs / samples * 1e6:.4g}")
-            fastest = min(fastest, theirs)
-            worst = max(worst, *(abs(a / b - 1) for a, b in zip(checksum, other, strict=True)))
-        # The engine again, so that a drift of the machine shows on both sides of the peers.
-        seconds = float(np.median([seconds, own(qubits, samples)[0]]))
-        ratio = f"{fastest / seconds:.1f}" if names else ""
+        times: dict[str, list[float]] = {name: [] for name in ("native", *names)}
+        ratios, worst = [], 0.0
+        for _ in range(options.rounds):
+            # In turn, so that a drift of the machine meets both sides.
+            seconds, checksum = own(qubits, samples)
+            times["native"].append(seconds)
+            for name in names:
+                if (name, qubits) in SLOW:
+                    continue
+                theirs, other = peer(options.peer_python, name, qubits, samples)
+                times[name].append(theirs)
+                worst = max(worst, *(abs(a / b - 1) for a, b in zip(checksum, other, strict=True)))
+            if names:
+                ratios.append(min(times[n][-1] for n in names if times[n]) / seconds)
+        cells = [f"{np.median(t) / samples * 1e6:.4g}" if t else "" for t in times.values()]
+        ratio = f"{np.median(ratios):.1f} ({min(ratios):.0f} .. {max(ratios):.0f})" if names else ""
         print(f"| {qubits} | {samples} | {' | '.join(cells)} | {ratio} | {worst:.0e} |", flush=True)
 
 

@@ -108,7 +108,9 @@ def draw(study: Study, file: str) -> None:
             (line,) = axes.plot(values, vjp, "o-", markersize=4, label=label)
             axes.plot(values, forward, "o--", markersize=3, linewidth=1, color=line.get_color())
         axes.set_yscale("log")
-        if panel != "qubits":
+        if panel == "qubits":
+            axes.set_xticks(range(4, 25, 2))
+        else:
             axes.set_xscale("log", base=2)
         axes.set(xlabel=panel, ylabel="µs per circuit")
         axes.legend(fontsize=8)

@@ -10,17 +10,16 @@ measured in the same run, in turn with this package's, and the ratio printed.
 from __future__ import annotations
 
 import argparse
-import platform
 import subprocess
 import sys
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from machine import describe
 
 from hpc_qlstm import load_config
 from hpc_qlstm.data import Dataset, Scaler
-from hpc_qlstm.engines.native import isa
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
@@ -71,8 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--peer", help="an interpreter that has jax")
     options = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, kernel {isa()}, numpy {np.__version__}, "
-          f"Python {platform.python_version()}")  # fmt: skip
+    print(describe())
     rounds = 3 if options.peer else 1
     ours, kernels, peers = [], [], []
     for _ in range(rounds):
