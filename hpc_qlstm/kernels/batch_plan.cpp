@@ -62,7 +62,7 @@ Pass rotation_pass(int qubits, const Step* const* steps, std::uint32_t count) {
     Parity bits[2];
     for (std::uint32_t i = 0; i < count; ++i) {
         pass.runs[i] = steps[i]->run;
-        pass.flips[i] = steps[i]->flips[0];
+        pass.flips[i] = steps[i]->flip;
         pass.outputs[i] = steps[i]->output;
         bits[i] = steps[i]->bits[0];
     }
@@ -71,12 +71,18 @@ Pass rotation_pass(int qubits, const Step* const* steps, std::uint32_t count) {
     return pass;
 }
 
-Pass sign_pass(int qubits, const Step& step) {
-    Pass pass{};
-    Parity bits[2] = {step.bits[0], step.bits[1]};
-    for (Parity& bit : bits) bit.constant = !bit.constant;
-    pass.map = where_zero(qubits, 2, bits, step.flips);
-    return pass;
+// The indices at which an odd number of CZ change the sign.
+std::vector<std::uint32_t> negated_by(int qubits, const std::vector<const Step*>& steps) {
+    const auto is_one = [](const Parity& bit, std::uint32_t n) {
+        return (__builtin_parity(n & bit.mask) != 0) != bit.constant;
+    };
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t n = 0; n < 1u << qubits; ++n) {
+        bool odd = false;
+        for (const Step* step : steps) odd ^= is_one(step->bits[0], n) && is_one(step->bits[1], n);
+        if (odd) indices.push_back(n);
+    }
+    return indices;
 }
 
 // Neighbours of one shape share a pass where that is possible.
@@ -102,12 +108,12 @@ BatchPlan::BatchPlan(const Program& program)
             last.push_back(&step);
             continue;
         }
-        // The earliest layer of rotations that a rotation can reach past what it commutes with.
+        // The earliest layer of its kind that it can reach past what it commutes with.
         std::size_t at = layers.size();
-        for (std::size_t n = layers.size(); step.kind == StepKind::rotate && n-- > 0;) {
+        for (std::size_t n = layers.size(); n-- > 0;) {
             const auto passes = [&](const Step* other) { return commute(step, *other); };
             if (!std::all_of(layers[n].begin(), layers[n].end(), passes)) break;
-            if (layers[n][0]->kind == StepKind::rotate) at = n;
+            if (layers[n][0]->kind == step.kind) at = n;
         }
         if (at == layers.size()) layers.emplace_back();
         layers[at].push_back(&step);
@@ -120,7 +126,11 @@ BatchPlan::BatchPlan(const Program& program)
         if (layer.rotations) {
             append_rotations(program.qubits, steps, passes_);
         } else {
-            passes_.push_back(sign_pass(program.qubits, *steps[0]));
+            negated_.push_back(negated_by(program.qubits, steps));
+            Pass pass{};
+            pass.negated = negated_.back().data();
+            pass.negated_count = static_cast<std::uint32_t>(negated_.back().size());
+            passes_.push_back(pass);
         }
         layer.end = static_cast<std::uint32_t>(passes_.size());
         layer.gradient = std::any_of(steps.begin(), steps.end(),
@@ -175,8 +185,8 @@ BatchPlan::Work BatchPlan::count(bool gradient) const {
         const bool bra = gradient && (l > reverse_end_ || program_.leading_gradient);
         for (std::uint32_t n = layer.begin; n < layer.end; ++n) {
             const Pass& pass = passes_[n];
-            if (!layer.rotations) {  // a quarter of the amplitudes changes its sign
-                work.accesses += (1 + bra + (gradient && layer.psi_before)) * amplitudes / 2;
+            if (!layer.rotations) {
+                work.accesses += (1 + bra + (gradient && layer.psi_before)) * 2.0 * pass.negated_count;
                 continue;
             }
             add_pass(pass, rotate(pass.shape), 2);

@@ -28,9 +28,11 @@ struct IndexMap {
 };
 
 // One or two rotations, on the sets {n, n ^ flips[0], n ^ flips[1], n ^ both}, n in `map`, where
-// both qubits are 0; or none, and the amplitudes in `map` change their signs (CZ).
+// both qubits are 0; or none, and the amplitudes at `negated` change their signs (one or many CZ).
 struct Pass {
     std::uint32_t count;
+    const std::uint32_t* negated;
+    std::uint32_t negated_count;
     Run runs[2];
     std::uint32_t flips[2];
     std::int32_t outputs[2];  // the qubits of rotations before the measurement
@@ -38,7 +40,7 @@ struct Pass {
     IndexMap map;
 };
 
-// Passes [begin, end), rotations or one CZ.
+// Passes [begin, end), rotations or CZ.
 struct Layer {
     std::uint32_t begin, end;
     bool rotations;
@@ -81,6 +83,7 @@ class BatchPlan {
 
     const Program& program_;
     std::vector<Pass> passes_, last_;
+    std::vector<std::vector<std::uint32_t>> negated_;
     std::vector<Layer> layers_;
     IndexMap readout_;
     std::size_t reverse_end_ = 0, kept_ = 0;

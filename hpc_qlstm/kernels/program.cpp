@@ -66,8 +66,6 @@ class Compiler {
                 Step step{};
                 step.kind = StepKind::negate;
                 step.output = -1;
-                step.flips[0] = flips_[k];
-                step.flips[1] = flips_[gate.control];
                 step.bits[0] = bit(k);
                 step.bits[1] = bit(gate.control);
                 p_.steps.push_back(step);
@@ -122,7 +120,7 @@ class Compiler {
         step.kind = StepKind::rotate;
         step.run = run;
         step.output = -1;
-        step.flips[0] = flips_[k];
+        step.flip = flips_[k];
         step.bits[0] = bit(k);
         p_.steps.push_back(step);
     }
@@ -181,7 +179,7 @@ bool commute(const Step& a, const Step& b) {
     const auto keeps = [](const Step& rotation, const Step& other) {
         if (rotation.kind == StepKind::negate) return true;
         const auto flipped = [&](int i) {
-            return __builtin_parity(rotation.flips[0] & other.bits[i].mask) != 0;
+            return __builtin_parity(rotation.flip & other.bits[i].mask) != 0;
         };
         return !flipped(0) && !(other.kind == StepKind::negate && flipped(1));
     };

@@ -50,14 +50,14 @@ struct Parity {
     bool constant;
 };
 
-// `rotate`: apply `run` to the pairs (n, n ^ flips[0]); bits[0] is the qubit's value.
+// `rotate`: apply `run` to the pairs (n, n ^ flip); bits[0] is the qubit's value.
 // `negate`: change the sign of the amplitudes where both `bits` are 1 (CZ).
 // `output` is the qubit of a rotation that nothing but the measurement follows, else -1.
 struct Step {
     StepKind kind;
     Run run;
     std::int32_t output;
-    std::uint32_t flips[2];
+    std::uint32_t flip;
     Parity bits[2];
 };
 

@@ -57,7 +57,7 @@ std::vector<std::uint32_t> take_group(const Program& program, std::vector<std::u
             return commute(step, program.steps[other]);
         });
         if (fits && step.kind == StepKind::rotate) {
-            const std::uint32_t flip = step.flips[0] >> chunk_bits << chunk_bits;
+            const std::uint32_t flip = step.flip >> chunk_bits << chunk_bits;
             fits = high.spans(flip) || high.size() < most;
             if (fits) high.add(flip);
         }
@@ -105,7 +105,7 @@ StatePlan::StatePlan(const Program& program, std::uint32_t lane_bits, std::uint3
         Basis local;
         for (std::uint32_t b = 0; b < lane_bits_; ++b) local.add(1u << b);
         for (const std::uint32_t n : taken) {
-            if (program.steps[n].kind == StepKind::rotate) local.add(program.steps[n].flips[0]);
+            if (program.steps[n].kind == StepKind::rotate) local.add(program.steps[n].flip);
         }
         for (std::uint32_t b = lane_bits_; b < chunk_bits_; ++b) local.add(1u << b);
         for (const std::uint32_t v : high.vectors()) local.add(v);
@@ -131,7 +131,7 @@ StatePlan::StatePlan(const Program& program, std::uint32_t lane_bits, std::uint3
             step.gradient = has_gradient(from);
             step.matrix = from.run.matrix;
             step.step = n;
-            if (from.kind == StepKind::rotate) step.flip = local.coordinates(from.flips[0]);
+            if (from.kind == StepKind::rotate) step.flip = local.coordinates(from.flip);
             for (int i = 0; i < 2; ++i) {
                 step.bits[i] = from.bits[i];
                 for (std::uint32_t axis = 0; axis < local.size(); ++axis) {

@@ -185,9 +185,10 @@ HPC_QLSTM_INLINE void by_kind(const Pass& pass, F f) {
 // CZ.
 template <unsigned parts>
 inline void negate(const Pass& pass, Lanes* state) {
-    for_each(pass.map, [&](std::uint32_t n) {
-        for (unsigned j = 0; j < parts; ++j) state[parts * n + j] = -state[parts * n + j];
-    });
+    for (std::uint32_t k = 0; k < pass.negated_count; ++k) {
+        Lanes* amplitude = state + parts * pass.negated[k];
+        for (unsigned j = 0; j < parts; ++j) amplitude[j] = -amplitude[j];
+    }
 }
 
 }  // namespace
