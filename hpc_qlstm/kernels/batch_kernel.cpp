@@ -9,9 +9,10 @@
 #include "simd/angles.hpp"
 #include "simd/lanes.hpp"
 #include "simd/passes.hpp"
+#include "simd/prepare.hpp"
 #include "simd/product.hpp"
 #include "simd/readout.hpp"
-#include "simd/sincos.hpp"
+#include "simd/rows.hpp"
 #include "simd/su2.hpp"
 
 namespace hpc_qlstm {
@@ -37,7 +38,7 @@ class Sweep {
         if (batch_.cotangent == nullptr) {
             forward<false>();
             measure_all<false>();
-            scatter(outputs_, p_.outputs, batch_.outputs);
+            store(outputs_, p_.outputs, batch_.outputs);
             return;
         }
         load_cotangent();
@@ -45,7 +46,7 @@ class Sweep {
         for (std::size_t n = 0; n < p_.weights + p_.lane_angle_count; ++n) sums_[n] = Lanes{};
         measure_all<true>();
         backward();
-        scatter(outputs_, p_.outputs, batch_.outputs);
+        store(outputs_, p_.outputs, batch_.outputs);
         store_gradients();
     }
 
@@ -89,29 +90,8 @@ class Sweep {
         for (std::size_t k = 0; k < p_.outputs; ++k) gather(rows, k, cotangent_[k]);
     }
 
-    template <typename T>
-    static void gather(const T* const rows[kLanes], std::size_t column, Lanes& to) {
-        Lanes v;
-        for (std::size_t lane = 0; lane < kLanes; ++lane) {
-            v[lane] = static_cast<Real>(rows[lane][column]);
-        }
-        to = v;
-    }
-
-    // Lanes [width] to the rows (samples, width) of an array.
-    HPC_QLSTM_ONE_COPY void scatter(const Lanes* from, std::size_t width, double* array) const {
-        double* rows = array + first_row_ * width;
-        for (std::size_t lane = 0; lane < lanes_; ++lane) {
-            for (std::size_t n = 0; n < width; ++n) rows[lane * width + n] = from[n][lane];
-        }
-    }
-
-    HPC_QLSTM_ONE_COPY void add_lanes(const Lanes* from, std::size_t width, double* to) const {
-        for (std::size_t n = 0; n < width; ++n) {
-            double sum = 0.0;
-            for (std::size_t lane = 0; lane < lanes_; ++lane) sum += from[n][lane];
-            to[n] = sum;
-        }
+    void store(const Lanes* from, std::size_t width, double* array) const {
+        scatter(from, width, lanes_, array + first_row_ * width);
     }
 
     void make_matrix(const Run& run) {
@@ -277,9 +257,10 @@ class Sweep {
 
     void store_gradients() {
         if (batch_.weight_sums != nullptr) {
-            add_lanes(sums_, p_.weights, batch_.weight_sums + first_row_ / kLanes * p_.weights);
+            add_rows(sums_, p_.weights, lanes_,
+                     batch_.weight_sums + first_row_ / kLanes * p_.weights);
         } else {
-            scatter(sums_, p_.weights, batch_.weight_rows);
+            store(sums_, p_.weights, batch_.weight_rows);
         }
         for (std::size_t f = 0; f < p_.features; ++f) feature_sums_[f] = Lanes{};
         for (std::size_t s = 0; s < p_.lane_angle_count; ++s) {
@@ -287,7 +268,7 @@ class Sweep {
             feature_sums_[angle.feature] +=
                 slope(angle, x_[angle.feature]) * sums_[p_.weights + s];
         }
-        scatter(feature_sums_, p_.features, batch_.feature_rows);
+        store(feature_sums_, p_.features, batch_.feature_rows);
     }
 
     const ProgramView& p_;
@@ -303,36 +284,6 @@ class Sweep {
     const Real* loaded_set_ = nullptr;  // whose values `uniform_` holds in all lanes
     std::size_t first_row_ = 0, lanes_ = 0;
 };
-
-void prepare(const ProgramView& p, const double* weights, Real* uniform) {
-    for (std::size_t n = 0; n < p.uniform_angle_count; n += kLanes) {
-        const std::size_t count =
-            p.uniform_angle_count - n < kLanes ? p.uniform_angle_count - n : kLanes;
-        const UniformAngle* angles = p.uniform_angles + n;
-        Lanes half{}, s, c;
-        for (std::size_t j = 0; j < count; ++j) {
-            if (angles[j].is_weight) half[j] = static_cast<Real>(0.5 * weights[angles[j].weight]);
-        }
-        sincos(half, s, c);
-        for (std::size_t j = 0; j < count; ++j) {
-            uniform[2 * (n + j)] =
-                angles[j].is_weight ? c[j] : static_cast<Real>(angles[j].cos_half);
-            uniform[2 * (n + j) + 1] =
-                angles[j].is_weight ? s[j] : static_cast<Real>(angles[j].sin_half);
-        }
-    }
-    Real* matrices = uniform + 2 * p.uniform_angle_count;
-    const auto store = [&](const Run& run) {
-        if (run.count == 0 || run.per_lane) return;
-        const Su2<Real> u = uniform_matrix(run, p.turns, uniform);
-        Real* m = matrices + 4 * run.matrix;
-        m[0] = u.ar, m[1] = u.ai, m[2] = u.br, m[3] = u.bi;
-    };
-    for (std::size_t k = 0; k < p.qubits; ++k) store(p.leading[k]);
-    for (std::size_t n = 0; n < p.step_count; ++n) {
-        if (p.steps[n].kind == StepKind::rotate) store(p.steps[n].run);
-    }
-}
 
 template <unsigned parts>
 void sweep_groups(const ProgramView& p, const BatchView& plan, const Batch& batch,
