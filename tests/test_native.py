@@ -305,3 +305,24 @@ def test_neighbouring_cz_share_a_pass(isa):
     circuit = Circuit(4, tuple(gates), 0, 4, (4,))
     assert native.NativeEngine(mode="batch")._plan(circuit).passes == 3
     assert_agrees(circuit, random_arrays(np.random.default_rng(2), circuit, 3, 2), isa)
+
+
+def test_what_the_extension_refuses():
+    circuit = ansatz("rot_ring", qubits=4, features=4, outputs=4, depth=1)
+    program = native.compile_program(circuit)
+    arrays = random_arrays(np.random.default_rng(1), circuit, 3, 1)
+    outputs = np.empty((1, 3, 4))
+    kernels = {native._native.kernel(isa, single) for isa in ISAS for single in (False, True)}
+    plan = native._native.StatePlan(program, native._native.kernel("plain"))
+    for kernel in kernels:
+        if kernel.lanes != native._native.kernel("plain").lanes:
+            with pytest.raises(ValueError, match="other lanes"):
+                native._native.expectations(plan, kernel, 1, *arrays[:2], outputs)
+    # No thread is none too few: the work is done by the caller.
+    native._native.expectations(
+        native._native.BatchPlan(program), native._native.kernel("plain"), 0, *arrays[:2], outputs
+    )
+    expected = native.NativeEngine(isa="plain").expectations_group(circuit, *arrays[:2])
+    assert outputs.tobytes() == expected.tobytes()
+    with pytest.raises(InputError, match="threads is 5000, allowed: 1 or more, at most 4096"):
+        native.NativeEngine(threads=5000)

@@ -32,6 +32,7 @@ PRECISIONS = ("double", "single")
 _LARGEST = 28
 _STATE_QUBITS = 13  # from here on mode "state" is faster, see benchmarks/large_circuits.py
 _CACHED_PLANS = 256
+_MOST_THREADS = 4096
 
 
 Mode = Literal["auto", "batch", "state"]
@@ -68,8 +69,10 @@ class NativeEngine(Engine):
             raise InputError(
                 f"engine native: precision is {precision!r}, allowed: {', '.join(PRECISIONS)}"
             )
-        if threads is not None and threads < 1:
-            raise InputError(f"engine native: threads is {threads}, allowed: 1 or more")
+        if threads is not None and not 1 <= threads <= _MOST_THREADS:
+            raise InputError(
+                f"engine native: threads is {threads}, allowed: 1 or more, at most {_MOST_THREADS}"
+            )
         self.threads = _default_threads() if threads is None else int(threads)
         self.mode = mode
         self.precision = precision
@@ -130,17 +133,21 @@ class NativeEngine(Engine):
         outputs = np.empty(cotangent.shape)
         gradient = np.empty(weights.shape)
         to_features = np.empty(features.shape)
-        _native.vjp_sum(
-            self._plan(circuit),
-            self._kernel,
-            self.threads,
-            features,
-            weights,
-            cotangent,
-            outputs,
-            gradient,
-            to_features,
-        )
+        plan = self._plan(circuit)
+        try:
+            _native.vjp_sum(
+                plan,
+                self._kernel,
+                self.threads,
+                features,
+                weights,
+                cotangent,
+                outputs,
+                gradient,
+                to_features,
+            )
+        except (TypeError, ValueError) as error:
+            raise _input_error(error, features, weights, cotangent) from None
         return outputs, gradient, to_features
 
     def _plan(self, circuit: Circuit) -> _Plan:
@@ -198,7 +205,11 @@ def _gate_tuple(gate: Gate) -> tuple[str, int, int, str, int, str, float]:
 
 
 def create_cell(steps: int, size: int) -> _native.Cell:
-    """The LSTM cell over `steps` time steps; size: samples times hidden units."""
+    """The LSTM cell over `steps` time steps; size: samples times hidden units.
+
+    Of the environment's HPC_QLSTM_ISA, else the fastest instruction set, whatever engine
+    evaluates the circuits. Raises InputError when that names one that is not there.
+    """
     return _native.Cell(_kernel(None, "double"), steps, size)
 
 

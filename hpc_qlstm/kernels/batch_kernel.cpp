@@ -160,7 +160,7 @@ class Sweep {
         expectations<parts>(*plan_.readout, p_.outputs, psi_, table_, z_);
         for (std::size_t k = 0; k < p_.outputs; ++k) {
             outputs_[k] = z_[k];
-            weight_z_[k] = cotangent_[k];
+            if (gradient) weight_z_[k] = cotangent_[k];
         }
         for (std::size_t n = 0; gradient && n < plan_.last_count; ++n) {
             const Pass& pass = plan_.last[n];
@@ -183,6 +183,7 @@ class Sweep {
         for (std::uint32_t i = 0; i < pass.count; ++i) {
             if (!gradient) make_matrix(pass.runs[i]);
             n[i] = before(Axis::z, matrix(pass.runs[i]));
+            if (!gradient) continue;
             weights[i][0] = cotangent_[pass.outputs[i]] * n[i].x;
             weights[i][1] = cotangent_[pass.outputs[i]] * n[i].y;
         }

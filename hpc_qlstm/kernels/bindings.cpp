@@ -33,7 +33,6 @@ template <int dimensions>
 using Output = nb::ndarray<double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
 using Plain = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
 using PlainOutput = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
-using Weights = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;  // (sets, ...)
 
 // name, target, control or -1, source, index, transform, value: see circuit.hpp
 using GateTuple =
@@ -74,7 +73,7 @@ void check(const char* name, const Array& array, const std::vector<std::size_t>&
     if (shape_of(array) != shape) refuse(name, text(shape_of(array)), text(shape));
 }
 
-Batch batch_of(const Program& program, const Input<2>& features, const Weights& weights,
+Batch batch_of(const Program& program, const Input<2>& features, const Plain& weights,
                const Output<3>& outputs) {
     const std::size_t width = static_cast<std::size_t>(program.features);
     const std::size_t count = static_cast<std::size_t>(program.weights);
@@ -100,7 +99,16 @@ void run(const BatchPlan& plan, const Kernel& kernel, const Batch& batch, std::s
     evaluate(plan, kernel, batch, threads);
 }
 
+std::uint32_t lane_bits(const Kernel& kernel) {
+    std::uint32_t bits = 0;
+    while (std::size_t{2} << bits <= kernel.lanes()) ++bits;
+    return bits;
+}
+
 void run(const StatePlan& plan, const Kernel& kernel, const Batch& batch, std::size_t threads) {
+    if (plan.lane_bits() != lane_bits(kernel)) {
+        throw nb::value_error("the plan was made for a kernel of other lanes");
+    }
     const nb::gil_scoped_release without_gil;
     evaluate_state(plan, kernel, batch, threads);
 }
@@ -108,13 +116,13 @@ void run(const StatePlan& plan, const Kernel& kernel, const Batch& batch, std::s
 // Plan: a BatchPlan, for samples side by side, or a StatePlan, for one large state at a time.
 template <typename Plan>
 void expectations(const Plan& plan, const Kernel& kernel, std::size_t threads,
-                  const Input<2>& features, const Weights& weights, const Output<3>& outputs) {
+                  const Input<2>& features, const Plain& weights, const Output<3>& outputs) {
     run(plan, kernel, batch_of(plan.program(), features, weights, outputs), threads);
 }
 
 template <typename Plan>
 void vjp(const Plan& plan, const Kernel& kernel, std::size_t threads,
-         const Input<2>& features, const Weights& weights, const Input<3>& cotangent,
+         const Input<2>& features, const Plain& weights, const Input<3>& cotangent,
          const Output<3>& outputs, const Output<3>& weight_rows, const Output<3>& feature_rows) {
     const Program& program = plan.program();
     Batch batch = batch_of(program, features, weights, outputs);
@@ -216,7 +224,7 @@ NB_MODULE(_native, m) {
     m.doc() = "The compiled kernels of the native engine.";
     nb::class_<Kernel>(m, "Kernel", "The kernels for one instruction set and precision.")
         .def_prop_ro("name", [](const Kernel& k) { return k.isa; })
-        .def_prop_ro("lanes", &Kernel::lanes, "Numbers that one vector register holds.")
+        .def_prop_ro("lanes", &Kernel::lanes, "Numbers in one vector.")
         .def("multiply_add", &multiply_add, "rounds"_a,
              "Do nothing but multiplications and additions; returns how many, to be timed.")
         .def("update", &update, "rounds"_a, "bytes"_a,
@@ -259,9 +267,7 @@ NB_MODULE(_native, m) {
         .def("__init__",
              [](StatePlan* self, const Program& program, const Kernel& kernel,
                 std::uint32_t tile_bits) {
-                 std::uint32_t lane_bits = 0;
-                 while (std::size_t{2} << lane_bits <= kernel.lanes()) ++lane_bits;
-                 new (self) StatePlan(program, lane_bits, tile_bits);
+                 new (self) StatePlan(program, lane_bits(kernel), tile_bits);
              },
              "program"_a, "kernel"_a, "tile_bits"_a = 0, nb::keep_alive<1, 2>())
         .def_prop_ro("passes", [](const StatePlan& p) { return p.view().tile_count; },

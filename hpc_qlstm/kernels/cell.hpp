@@ -20,15 +20,15 @@ class Cell {
 
     // Steps t = 0 .. T - 1 in this order: from z [4][size] to h_t [size].
     void forward(std::size_t t, const double* z, double* hidden) {
-        kernel_.forward(size_, z, &cells_[t * size_], &activations_[4 * t * size_],
-                        &cells_[(t + 1) * size_], &tanh_cells_[t * size_], hidden);
+        kernel_.forward(size_, z, cells_.data() + t * size_, activations_.data() + 4 * t * size_,
+                        cells_.data() + (t + 1) * size_, tanh_cells_.data() + t * size_, hidden);
     }
 
     // Steps t = T - 1 .. 0: from the cotangent of h_t to that of z. A sweep begins with the last.
     void reverse(std::size_t t, const double* to_hidden, double* to_z) {
         if (t + 1 == steps_) to_cell_.assign(size_, 0.0);
-        kernel_.reverse(size_, &activations_[4 * t * size_], &cells_[t * size_],
-                        &tanh_cells_[t * size_], to_hidden, to_cell_.data(), to_z);
+        kernel_.reverse(size_, activations_.data() + 4 * t * size_, cells_.data() + t * size_,
+                        tanh_cells_.data() + t * size_, to_hidden, to_cell_.data(), to_z);
     }
 
   private:

@@ -41,7 +41,8 @@ Scratch layout_of(const ProgramView& p, const BatchView& plan, std::size_t vecto
 // have some microseconds to do, as it takes one until a thread begins.
 std::size_t worth(double operations, std::size_t threads) {
     constexpr double least = 20.0 * 4e3;
-    return std::min(threads, static_cast<std::size_t>(std::clamp(operations / least, 1.0, 1e6)));
+    const auto useful = static_cast<std::size_t>(std::clamp(operations / least, 1.0, 1e6));
+    return std::clamp<std::size_t>(threads, 1, useful);
 }
 
 template <typename Real>

@@ -58,6 +58,7 @@ class StatePlan {
 
     StateView view() const;
     const Program& program() const { return program_; }
+    std::uint32_t lane_bits() const { return lane_bits_; }
     std::uint32_t reverse_end() const { return reverse_end_; }
     std::uint32_t most_steps() const { return most_steps_; }
 

@@ -18,6 +18,7 @@ from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.engines.base import Gradient
 from hpc_qlstm.errors import InputError, UnsupportedError
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
+from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
 from hpc_qlstm.model.gates import LocalGates
 from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
@@ -98,6 +99,7 @@ class QLSTM:
             )
         )
         self.engine = create_engine(engine) if isinstance(engine, str) else engine
+        Cell(0, 0, 0)  # refuses an instruction set that is not there now, not in the first step
         self.gradient = _gradient_for(self.engine, gradient)
         for circuit in self.circuits:
             self.engine.check(circuit)

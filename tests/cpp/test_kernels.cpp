@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "batch_plan.hpp"
+#include "cell.hpp"
 #include "dispatch.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
@@ -36,7 +37,7 @@ Numbers normal(std::size_t count) {
 Circuit random_circuit(int qubits, int gates) {
     constexpr GateKind kinds[] = {GateKind::h,  GateKind::x,    GateKind::rx, GateKind::ry,
                                   GateKind::rz, GateKind::cnot, GateKind::cz};
-    Circuit circuit{qubits, 2, 3, 1 + below(qubits), {}};
+    Circuit circuit{qubits, below(6) == 0 ? 0 : 2, below(6) == 0 ? 0 : 3, 1 + below(qubits), {}};
     for (int n = 0; n < gates; ++n) {
         Gate gate{};
         gate.kind = kinds[below(qubits > 1 ? 7 : 5)];
@@ -49,6 +50,10 @@ Circuit random_circuit(int qubits, int gates) {
         if (gate.kind == GateKind::rx || gate.kind == GateKind::ry || gate.kind == GateKind::rz) {
             constexpr Source sources[] = {Source::constant, Source::weight, Source::feature};
             gate.source = sources[below(3)];
+            if (gate.source == Source::weight && circuit.weights == 0) gate.source = Source::constant;
+            if (gate.source == Source::feature && circuit.features == 0) {
+                gate.source = Source::constant;
+            }
             gate.index = static_cast<std::uint32_t>(below(gate.source == Source::weight ? 3 : 2));
             constexpr Transform transforms[] = {Transform::identity, Transform::arctan,
                                                 Transform::arctan_square};
@@ -86,7 +91,7 @@ Circuit layered_circuit(int qubits, int layers, bool real) {
 }
 
 struct Results {
-    Numbers outputs, weight_rows, feature_rows;
+    Numbers outputs, weight_rows, feature_rows, weight_sums;
 };
 
 Results evaluate_with(const Circuit& circuit, const Program& program, const Kernel& kernel,
@@ -94,7 +99,7 @@ Results evaluate_with(const Circuit& circuit, const Program& program, const Kern
                       const Numbers& features, const Numbers& weights, const Numbers& cotangent) {
     const std::size_t rows = samples * sets;
     Results to{Numbers(rows * circuit.outputs), Numbers(rows * circuit.weights),
-               Numbers(rows * circuit.features)};
+               Numbers(rows * circuit.features), {}};
     Batch batch{};
     batch.samples = samples;
     batch.sets = sets;
@@ -110,7 +115,13 @@ Results evaluate_with(const Circuit& circuit, const Program& program, const Kern
         const StatePlan plan(program, lane_bits, 7);  // small tiles: several groups and passes
         evaluate_state(plan, kernel, batch, threads);
     } else {
-        evaluate(BatchPlan(program), kernel, batch, threads);
+        const BatchPlan plan(program);
+        evaluate(plan, kernel, batch, threads);
+        const std::size_t groups = (rows + kernel.lanes() - 1) / kernel.lanes();
+        to.weight_sums.resize(groups * circuit.weights);
+        batch.weight_rows = nullptr;
+        batch.weight_sums = to.weight_sums.data();
+        if (!cotangent.empty()) evaluate(plan, kernel, batch, threads);
     }
     return to;
 }
@@ -184,11 +195,61 @@ void compare(const Circuit& circuit) {
             const double gradient = std::max(difference(got.weight_rows, want.weight_rows),
                                              difference(got.feature_rows, want.feature_rows));
             expect(gradient < (single ? 1e-3 : 1e-7), "gradients", kernel, one_state, gradient);
+            Numbers sums(circuit.weights), sums_of_groups(circuit.weights);
+            for (std::size_t n = 0; n < got.weight_rows.size(); ++n) {
+                sums[n % circuit.weights] += got.weight_rows[n];
+            }
+            for (std::size_t n = 0; n < got.weight_sums.size(); ++n) {
+                sums_of_groups[n % circuit.weights] += got.weight_sums[n];
+            }
+            const double added = one_state ? 0.0 : difference(sums, sums_of_groups);
+            expect(added < 1e-12, "sums of weight gradients", kernel, one_state, added);
             expect(got.outputs == threaded.outputs && got.weight_rows == threaded.weight_rows &&
                        got.feature_rows == threaded.feature_rows,
                    "bits in three threads", kernel, one_state, 0.0);
             expect(run(1, {}).outputs == got.outputs, "bits without gradient", kernel, one_state,
                    0.0);
+        }
+    }
+}
+
+// Enough samples that all threads have work; no reference.
+void compare_threads(const Circuit& circuit, std::size_t samples) {
+    const Numbers x = normal(samples * circuit.features), w = normal(circuit.weights);
+    const Numbers cotangent = normal(samples * circuit.outputs);
+    const Program program(circuit);
+    for (const Kernel& kernel : available_kernels()) {
+        for (bool one_state : {false, true}) {
+            const auto run = [&](std::size_t threads) {
+                return evaluate_with(circuit, program, kernel, one_state, threads, samples, 1, x, w,
+                                     cotangent);
+            };
+            const Results one = run(1), three = run(3);
+            expect(one.outputs == three.outputs && one.weight_rows == three.weight_rows &&
+                       one.feature_rows == three.feature_rows && one.weight_sums == three.weight_sums,
+                   "bits of many samples in three threads", kernel, one_state, 0.0);
+        }
+    }
+}
+
+void compare_cells() {
+    for (const Kernel& kernel : available_kernels()) {
+        for (std::size_t size : {0, 1, 7, 8, 37}) {
+            const std::size_t steps = 2;
+            Cell cell(kernel, steps, size);
+            Numbers hidden(size), c(size, 0.0), to_z(4 * size);
+            for (std::size_t t = 0; t < steps; ++t) {
+                const Numbers z = normal(4 * size);
+                cell.forward(t, z.data(), hidden.data());
+                for (std::size_t n = 0; n < size; ++n) {
+                    const auto gate = [&](std::size_t g) { return 1 / (1 + std::exp(-z[g * size + n])); };
+                    c[n] = gate(0) * c[n] + gate(1) * std::tanh(z[2 * size + n]);
+                    const double error = std::abs(hidden[n] - gate(3) * std::tanh(c[n]));
+                    expect(error < 1e-14, "cell", kernel, false, error);
+                }
+            }
+            const Numbers to_hidden = normal(size);
+            for (std::size_t t = steps; t-- > 0;) cell.reverse(t, to_hidden.data(), to_z.data());
         }
     }
 }
@@ -202,6 +263,11 @@ int main(int count, char** words) {
         compare(layered_circuit(qubits, 3, true));
         compare(layered_circuit(qubits, 3, false));
     }
+    compare(random_circuit(10, 60));
+    compare_threads(layered_circuit(6, 3, false), 300);
+    compare_threads(layered_circuit(6, 3, true), 300);
+    compare_threads(layered_circuit(10, 2, false), 20);
+    compare_cells();
     std::printf("%d random and 16 layered circuits, %zu kernels, %d failures\n", circuits,
                 available_kernels().size(), failures);
     return failures == 0 ? 0 : 1;

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #if !defined(HPC_QLSTM_LANES) || !defined(HPC_QLSTM_REAL)
-#error "HPC_QLSTM_REAL and HPC_QLSTM_LANES, how many one register holds, come from CMakeLists.txt"
+#error "HPC_QLSTM_REAL and HPC_QLSTM_LANES, how many make a vector, come from CMakeLists.txt"
 #endif
 
 // name_isa_real, such as batch_avx2_float
@@ -16,7 +16,11 @@
 #define HPC_QLSTM_INLINE inline __attribute__((always_inline))
 // For what calls with and without gradients share: two inlined copies might fuse different products
 // and sums, and differ in the last bit.
+#if defined(__GNUC__) && !defined(__clang__)
+#define HPC_QLSTM_ONE_COPY inline __attribute__((noinline, noclone))
+#else
 #define HPC_QLSTM_ONE_COPY inline __attribute__((noinline))
+#endif
 
 namespace hpc_qlstm {
 namespace {

@@ -119,6 +119,7 @@ inline void measure(const Pass& pass, const Lanes (*weights)[2], const Lanes* ps
     Lanes sums[K][2], w[K][2];
     for (unsigned i = 0; i < K; ++i) {
         sums[i][0] = sums[i][1] = Lanes{};
+        if constexpr (!with_bra) continue;
         w[i][0] = weights[i][0];
         w[i][1] = weights[i][1];
     }

@@ -10,8 +10,8 @@ namespace {
 // z[k] = <Z_k>. Within a block, differences of neighbours give Z_0, their sums go on to Z_1, and so
 // forth; the higher outputs are signed sums of block totals. `table` holds 256.
 template <unsigned parts>
-HPC_QLSTM_ONE_COPY void expectations(const IndexMap& map, std::size_t count, const Lanes* psi, Lanes* table,
-                         Lanes* z) {
+HPC_QLSTM_ONE_COPY void expectations(const IndexMap& map, std::size_t count, const Lanes* psi,
+                                     Lanes* table, Lanes* z) {
     const Blocks blocks = blocks_of(map);
     for (std::size_t k = 0; k < count; ++k) z[k] = Lanes{};
     for (std::uint32_t block = 0; block < blocks.count; ++block) {

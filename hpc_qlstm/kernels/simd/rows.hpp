@@ -9,7 +9,9 @@ namespace {
 template <typename T>
 inline void gather(const T* const rows[kLanes], std::size_t column, Lanes& to) {
     Lanes v;
-    for (std::size_t lane = 0; lane < kLanes; ++lane) v[lane] = static_cast<Real>(rows[lane][column]);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        v[lane] = static_cast<Real>(rows[lane][column]);
+    }
     to = v;
 }
 

@@ -29,7 +29,7 @@ HPC_QLSTM_INLINE Su2<T> turned(Axis axis, C c, C s, const Su2<T>& u) {
     }
 }
 
-// U^+ P U = n . (X, Y, Z) for the Pauli matrix P: what is measured after the rotation U is n before.
+// U^+ P U = n . (X, Y, Z) for the Pauli matrix P: what P measures after the rotation U.
 struct Axes {
     Lanes x, y, z;
 };

@@ -6,8 +6,9 @@
 namespace hpc_qlstm {
 namespace {
 
-// e^y - 1 for 0 <= y <= 88, to about one unit in the last place: y = k ln 2 + r with |r| <= ln 2 / 2,
-// the Taylor series of e^r - 1 (its first left-out term is below 2^-56), then 2^k (e^r - 1) + 2^k - 1.
+// e^y - 1 for 0 <= y <= 88, to about one unit in the last place: y = k ln 2 + r, |r| <= ln 2 / 2,
+// the Taylor series of e^r - 1 (its first left-out term is below 2^-56), then
+// 2^k (e^r - 1) + 2^k - 1.
 inline Lanes expm1(Lanes y) {
     const Lanes magic = splat(0x1.8p52);  // adding it rounds to an integer
     const Lanes shifted = y * static_cast<Real>(1.44269504088896338700e+00) + magic;
