@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from hpc_qlstm.errors import EXIT_BAD_INPUT, HpcQlstmError
-from hpc_qlstm.parallel import ending_all, launched_rank, open_communicator
+from hpc_qlstm.parallel import ending_all, launched_rank, on_root, open_communicator
 
 app = typer.Typer(
     name="hpc-qlstm",
@@ -101,6 +101,38 @@ def report(run_dir: RunArgument) -> None:
     with _collective() as comm:
         write_analysis(run_dir, comm)
         _console().print(f"wrote {run_dir / 'report.html'}", markup=False)
+
+
+@app.command()
+def verify(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    overrides: SetOption = None,
+) -> None:
+    """Compare all engines on a configuration's own circuits; exit code 1 if they differ."""
+    from hpc_qlstm.analysis.verify import Verdict
+    from hpc_qlstm.analysis.verify import verify as verify_engines
+    from hpc_qlstm.config_io import load_config
+
+    def cells(verdict: Verdict) -> tuple[str, ...]:
+        where = ",".join(map(str, verdict.partitions))
+        if verdict.reason:
+            return where, verdict.circuit, verdict.engine, "", "", "", verdict.reason
+        return (
+            where,
+            verdict.circuit,
+            verdict.engine,
+            f"{verdict.outputs:.1e}",
+            f"{verdict.gradients:.1e}",
+            f"{verdict.seconds:.3g}",
+            "agrees" if verdict.good else f"DIFFERS by more than {verdict.limit:.0e}",
+        )
+
+    with _collective() as comm:
+        verdicts = verify_engines(on_root(comm, lambda: load_config(config, overrides or ())), comm)
+        header = ("partitions", "circuit", "engine", "outputs", "gradients", "seconds", "")
+        _console().print(_aligned([header, *map(cells, verdicts)]), markup=False)
+    if not all(verdict.good for verdict in verdicts):
+        raise typer.Exit(1)
 
 
 @app.command()

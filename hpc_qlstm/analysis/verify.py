@@ -1,0 +1,124 @@
+"""Every engine that is here on a configuration's own circuits, against each other. Collective.
+
+Random features, weights and cotangents; outputs and gradients are compared with those of an exact
+engine, so that a broken installation shows before a long run does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from hpc_qlstm.circuits import Circuit
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.config import Config
+from hpc_qlstm.engines import Engine, create_engine
+from hpc_qlstm.errors import HpcQlstmError
+from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.parallel import Communicator, on_root, together
+from hpc_qlstm.training.setup import build_dataset, place_model
+
+SAMPLES = 2
+LIMITS = {"double": 1e-10, "single": 1e-4}
+"""Largest difference that an exact engine may have, by its precision."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One engine on one circuit: largest differences, seconds of a gradient, or why there is none.
+
+    `reason` is empty where the engine ran; outputs and gradients are NaN where it did not.
+    """
+
+    partitions: tuple[int, ...]
+    circuit: str
+    engine: str
+    outputs: float
+    gradients: float
+    limit: float
+    seconds: float
+    reason: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the engine agrees; one that cannot be had here is no failure."""
+        return bool(self.reason) or (self.outputs <= self.limit and self.gradients <= self.limit)
+
+
+def verify(config: Config, comm: Communicator) -> list[Verdict]:
+    """Compare all engines on every distinct circuit of the configured model.
+
+    Each rank takes the circuits of its own partitions; every rank gets all verdicts. Raises
+    InputError for a configuration that cannot be used.
+    """
+    sizes = on_root(comm, lambda: _data_sizes(config))
+    placed = place_model(config, comm, *sizes)
+    kinds: dict[Circuit, list[int]] = {}
+    for m in placed.grid.partitions:
+        kinds.setdefault(placed.model.circuits[m], []).append(m)
+    own = together(
+        comm, lambda: [v for c, where in kinds.items() for v in _compare(config, c, tuple(where))]
+    )
+    gathered = comm.allgather_object(own if placed.grid.replica == 0 else [])
+    return [verdict for verdicts in gathered for verdict in verdicts]
+
+
+def _data_sizes(config: Config) -> tuple[int, int]:
+    data = build_dataset(config)
+    return data.train_x.shape[2], data.train_y.shape[-1]
+
+
+def _engines(config: Config) -> Iterator[tuple[str, str, Callable[[], Engine]]]:
+    """Name, precision and maker of each engine; the first that works is the others' measure."""
+    yield "native", "double", lambda: create_engine("native", threads=1)
+    yield "reference", "double", lambda: create_engine("reference")
+    yield "native, single", "single", lambda: create_engine("native", threads=1, precision="single")
+    for device in ("CPU", "GPU"):
+        for precision in ("double", "single"):
+            name = f"aer, {device}" + (", single" if precision == "single" else "")
+
+            def make(device: str = device, precision: str = precision) -> Engine:
+                return create_engine(
+                    "aer", device=device, precision=precision, options=dict(config.engine.options)
+                )
+
+            yield name, precision, make
+
+
+def _compare(config: Config, circuit: Circuit, where: tuple[int, ...]) -> Iterator[Verdict]:
+    rng = np.random.default_rng([config.training.seed, where[0]])
+    arrays = (
+        rng.uniform(-1, 1, (SAMPLES, circuit.features)),
+        rng.normal(size=(len(GATES), *circuit.weight_shape)),
+        rng.normal(size=(len(GATES), SAMPLES, circuit.outputs)),
+    )
+    text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
+    expected: tuple[Float, Float, Float] | None = None
+    for name, precision, make in _engines(config):
+        try:
+            engine = make()
+            engine.check(circuit)
+            start = perf_counter()
+            found = engine.vjp_group(circuit, *arrays)
+            seconds = perf_counter() - start
+        except HpcQlstmError as error:
+            nan = float("nan")
+            yield Verdict(where, text, name, nan, nan, nan, nan, str(error))
+            continue
+        expected = expected or found
+        differences = [
+            float(np.max(np.abs(got - want), initial=0.0))
+            for got, want in zip(found, expected, strict=True)
+        ]
+        yield Verdict(
+            where,
+            text,
+            name,
+            differences[0],
+            float(np.max(differences[1:])),
+            LIMITS[precision],
+            seconds,
+        )
