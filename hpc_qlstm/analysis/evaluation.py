@@ -18,7 +18,7 @@ from hpc_qlstm.training.checkpoint import Checkpoint, compare_names, load_newest
 from hpc_qlstm.training.compatibility import require_same_data, require_same_model
 from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
 from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory
-from hpc_qlstm.training.setup import build_dataset, place_model
+from hpc_qlstm.training.setup import build_dataset, choose_gpus, place_model
 from hpc_qlstm.training.step import DistributedModel
 
 Which = Literal["last", "best"]
@@ -72,6 +72,7 @@ def open_run(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
 
     stored = on_root(comm, newest)
     sizes = [stored.data[f"{name}.offset"].size for name in ("feature", "target")]
+    choose_gpus(config, comm)
     model = place_model(config, comm, *sizes)
     layout = model.model.layout
     arrays = stored.weights if which == "last" else stored.best

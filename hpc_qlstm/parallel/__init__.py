@@ -3,6 +3,7 @@
 from hpc_qlstm.parallel.agree import ending_all, on_root, together
 from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator
 from hpc_qlstm.parallel.exchange import RowExchange
+from hpc_qlstm.parallel.gpus import GpuTable, take_gpu
 from hpc_qlstm.parallel.grid import ProcessGrid, process_grid
 from hpc_qlstm.parallel.launch import (
     interactive,
@@ -14,6 +15,7 @@ from hpc_qlstm.parallel.resources import threads_per_rank
 
 __all__ = [
     "Communicator",
+    "GpuTable",
     "ProcessGrid",
     "RowExchange",
     "SerialCommunicator",
@@ -24,6 +26,7 @@ __all__ = [
     "on_root",
     "open_communicator",
     "process_grid",
+    "take_gpu",
     "threads_per_rank",
     "together",
 ]

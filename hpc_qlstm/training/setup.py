@@ -16,9 +16,11 @@ from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import MAX_BLOCKS
 from hpc_qlstm.parallel import (
     Communicator,
+    GpuTable,
     ProcessGrid,
     on_root,
     process_grid,
+    take_gpu,
     threads_per_rank,
     together,
 )
@@ -33,6 +35,8 @@ class Setup:
     config: Config
     data: Dataset
     model: DistributedModel
+    gpus: list[str]
+    """Which GPU each rank uses, a line a rank; empty where none is used."""
     warnings: list[str]
 
 
@@ -43,18 +47,27 @@ def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> S
     """
     if data is None:
         data = on_root(comm, lambda: build_dataset(config))
+    gpus = choose_gpus(config, comm)
     placed = place_model(config, comm, data.train_x.shape[2], data.train_y.shape[-1])
     model = placed.model
     warnings = warnings_for(
         model.partition, model.input_size, model.hidden_size, model.order, config.data.window
     )
+    warnings += gpus.warnings
     useful = min(MAX_BLOCKS, config.training.batch_size)
     if placed.grid.replicas > useful:
         warnings.append(
             f"parallel: a batch of {config.training.batch_size} samples keeps {useful} of the "
             f"{placed.grid.replicas} replicas busy, the others have no work"
         )
-    return Setup(config, data, placed, warnings)
+    return Setup(config, data, placed, gpus.lines, warnings)
+
+
+def choose_gpus(config: Config, comm: Communicator) -> GpuTable:
+    """Give each rank its GPU where the engine wants one; before any engine is made. Collective."""
+    if config.engine.device != "GPU":
+        return GpuTable([], [])
+    return take_gpu(comm)
 
 
 def place_model(

@@ -63,7 +63,7 @@ def train(
         setup = set_up(resolved, comm)
         run, notes = on_root(comm, lambda: create_run_directory(resolved))
         trainer = Trainer(setup)
-        return _run(run, trainer, comm, [*notes, *setup.warnings], console, quiet)
+        return _run(run, trainer, comm, [*notes, *setup.gpus, *setup.warnings], console, quiet)
 
 
 def resume(
@@ -96,7 +96,7 @@ def resume(
         if stored is not None:
             together(comm, lambda: trainer.restore(stored))
         on_root(comm, lambda: continue_run(run, config, trainer.state.history))
-        return _run(run, trainer, comm, [*notes, *setup.warnings], console, quiet)
+        return _run(run, trainer, comm, [*notes, *setup.gpus, *setup.warnings], console, quiet)
 
 
 def _run(
