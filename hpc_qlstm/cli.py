@@ -104,6 +104,25 @@ def report(run_dir: RunArgument) -> None:
 
 
 @app.command()
+def export(
+    run_dir: RunArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder to write; default RUN/export.")
+    ] = None,
+    weights: WhichOption = Which.last,
+    free: Annotated[
+        bool, typer.Option("--free", help="Leave weights as parameters; values in the manifest.")
+    ] = False,
+) -> None:
+    """Write a run's trained sub-circuits as OpenQASM 3 and QPY."""
+    from hpc_qlstm.analysis.export import export as export_run
+
+    with _collective() as comm:
+        files = export_run(run_dir, output, comm, weights.value, free=free)
+        _console().print(f"wrote {len(files)} files to {files[0].parent}", markup=False)
+
+
+@app.command()
 def verify(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
     overrides: SetOption = None,

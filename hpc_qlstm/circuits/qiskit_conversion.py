@@ -74,6 +74,68 @@ def to_qiskit(
     return result
 
 
+def named_qiskit(
+    circuit: Circuit, weights: Float | None = None, *, expressions: bool = True
+) -> QuantumCircuit:
+    """The circuit as a Qiskit circuit whose parameters are its features and weights, by name.
+
+    Feature i is the parameter `x{i}`, under its transform. With `expressions` false a transform
+    other than the identity is a parameter of its own, `arctan_x{i}` or `arctan_square_x{i}`:
+    OpenQASM 3 readers know few functions of inputs. Weight j is the number weights.ravel()[j], or
+    without weights the parameter `w{j}`. Raises InputError for weights of another shape.
+    """
+    from qiskit import QuantumCircuit
+    from qiskit.circuit import Parameter
+
+    if weights is not None and np.shape(weights) != circuit.weight_shape:
+        raise InputError(
+            f"named_qiskit: weights have shape {np.shape(weights)}, allowed: {circuit.weight_shape}"
+        )
+    numbers = None if weights is None else np.ravel(weights).tolist()
+    parameters: dict[str, Any] = {}
+
+    def parameter(name: str) -> Any:
+        return parameters.setdefault(name, Parameter(name))
+
+    def angle_of(angle: Angle) -> Any:
+        if isinstance(angle, Constant):
+            return angle.value
+        if isinstance(angle, Weight):
+            return parameter(f"w{angle.index}") if numbers is None else numbers[angle.index]
+        if not expressions or angle.transform == "identity":
+            prefix = "" if angle.transform == "identity" else f"{angle.transform}_"
+            value = parameter(f"{prefix}x{angle.index}")
+        else:
+            value = parameter(f"x{angle.index}")
+            value = (value * value if angle.transform == "arctan_square" else value).arctan()
+        return value if angle.scale == 1.0 else angle.scale * value
+
+    result = QuantumCircuit(circuit.qubits)
+    for gate in circuit.gates:
+        append = getattr(result, _TO_QISKIT.get(gate.name, gate.name))
+        append(*([] if gate.angle is None else [angle_of(gate.angle)]), *gate.qubits)
+    return result
+
+
+def qasm3_text(circuit: Circuit, weights: Float | None = None, comments: Sequence[str] = ()) -> str:
+    """The circuit as OpenQASM 3, with comment lines before it; see `named_qiskit`."""
+    from qiskit import qasm3
+
+    header = "".join(f"// {line}\n" for line in comments)
+    return header + str(qasm3.dumps(named_qiskit(circuit, weights, expressions=False)))
+
+
+def qpy_bytes(circuit: Circuit, weights: Float | None = None) -> bytes:
+    """The circuit in Qiskit's binary format QPY; see `named_qiskit`."""
+    from io import BytesIO
+
+    from qiskit import qpy
+
+    file = BytesIO()
+    qpy.dump(named_qiskit(circuit, weights), file)
+    return file.getvalue()
+
+
 def from_qiskit(
     qc: QuantumCircuit,
     inputs: Sequence[Parameter],

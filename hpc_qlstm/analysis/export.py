@@ -1,0 +1,94 @@
+"""The trained sub-circuits of a run as OpenQASM 3 and QPY, for other tools and devices. Collective.
+
+Each gate of each partition becomes `forget.0.qasm`, `forget.0.qpy` and so on; `manifest.json` says
+what the inputs of each are in terms of the model, and how the cell continues from the outputs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hpc_qlstm.analysis.evaluation import TrainedRun, Which, open_run
+from hpc_qlstm.circuits.qiskit_conversion import qasm3_text, qpy_bytes
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.parallel import Communicator, on_root
+
+MANIFEST = "manifest.json"
+
+
+def export(
+    run_dir: str | Path,
+    output: str | Path | None,
+    comm: Communicator,
+    which: Which = "last",
+    *,
+    free: bool = False,
+) -> list[Path]:
+    """Write every sub-circuit of a run; rank 0 writes. Collective; raises InputError.
+
+    output: the folder to write, default `export` in the run directory; free: weights stay
+    parameters `w0`, `w1`, .. and their values go into the manifest, instead of numbers in the
+    circuits. Features are parameters always. Returns the files written.
+    """
+    trained = open_run(run_dir, comm, which)
+    folder = trained.run.path / "export" if output is None else Path(output)
+    return on_root(comm, lambda: _write(trained, folder, which, free))
+
+
+def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[Path]:
+    model = trained.model.model
+    entries: list[dict[str, Any]] = []
+    files: dict[str, bytes] = {}
+    for m, circuit in enumerate(model.circuits):
+        stacked = model.layout.stacked(trained.weights, m)
+        for gate, weights in zip(GATES, stacked, strict=True):
+            name, bound = f"{gate}.{m}", None if free else weights
+            entry: dict[str, Any] = {
+                "name": name,
+                "gate": gate,
+                "partition": m,
+                "qubits": circuit.qubits,
+                "features": [_entry_of_v(model, i) for i in model.partition.inputs[m]],
+                "outputs": circuit.outputs,
+            }
+            if free:
+                entry["weights"] = weights.ravel().tolist()
+            entries.append(entry)
+            comments = (
+                f"{name}: the {gate} gate of partition {m}",
+                "x0, x1, ..: " + ", ".join(entry["features"]) + "; arctan_x0 is arctan(x0), "
+                "arctan_square_x0 is arctan(x0^2)",
+                f"outputs: <Z> of qubits 0 to {circuit.outputs - 1}",
+            )
+            files[f"{name}.qasm"] = qasm3_text(circuit, bound, comments).encode()
+            files[f"{name}.qpy"] = qpy_bytes(circuit, bound)
+    weight, bias = model.layout.readout_views(trained.weights)
+    manifest = {
+        "run": trained.run.path.name,
+        "weights": which,
+        "input_size": model.input_size,
+        "hidden_size": model.hidden_size,
+        "output_size": model.output_size,
+        "activations": "sigmoid of forget, input and output, tanh of candidate; c = f c + i g, "
+        "h = o tanh(c), partitions concatenated in their order",
+        "readout": {"weight": weight.tolist(), "bias": bias.tolist()},
+        "circuits": entries,
+    }
+    files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+    return [folder / name for name in files]
+
+
+def _entry_of_v(model: Any, index: int) -> str:
+    """The name of entry `index` of v_t: a component of h_{t-1} or of x_t."""
+    first, size = ("h", model.hidden_size) if model.order == "hx" else ("x", model.input_size)
+    second = "x" if first == "h" else "h"
+    return f"{first}[{index}]" if index < size else f"{second}[{index - size}]"
