@@ -65,6 +65,7 @@ def test_sine_cosine_and_arctan(isa, precision, tolerance):
     engine = native.NativeEngine(isa=isa, precision=precision)
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.uniform(-7, 7, 4000), rng.normal(size=1000) * 1e-3, [0.0, 1.0]])
+    x = np.concatenate([x, np.linspace(0.4, 2.5, 999)])  # around the edges of arctan's pieces
     if precision == "single":
         x = x.astype(np.float32).astype(np.float64)
 
@@ -75,12 +76,15 @@ def test_sine_cosine_and_arctan(isa, precision, tolerance):
         assert np.max(np.abs(values - exact)) < tolerance
 
     quarter = Gate("rx", (0,), Constant(np.pi / 2))
-    for transform, exact_angle in [
-        ("identity", x),
-        ("arctan", np.arctan(x)),
-        ("arctan_square", np.arctan(x * x)),
+    # A scale other than one takes the arctan itself; without one its half-angle has a closed form.
+    for transform, scale, exact_angle in [
+        ("identity", 1.0, x),
+        ("arctan", 1.0, np.arctan(x)),
+        ("arctan_square", 1.0, np.arctan(x * x)),
+        ("arctan", -0.5, -0.5 * np.arctan(x)),
+        ("arctan_square", 0.75, 0.75 * np.arctan(x * x)),
     ]:
-        turn = Gate("rx", (0,), Feature(0, transform))
+        turn = Gate("rx", (0,), Feature(0, transform, scale))
         check(outputs(turn), np.cos(exact_angle))
         check(outputs(turn, quarter), -np.sin(exact_angle))
 

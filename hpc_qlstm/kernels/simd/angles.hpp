@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../program.hpp"
+#include "arctan.hpp"
 #include "lanes.hpp"
 #include "sincos.hpp"
 
@@ -13,9 +14,7 @@ inline void half_angle(const LaneAngle& angle, Lanes x, Lanes& c, Lanes& s) {
     if (angle.transform == Transform::identity || angle.scale != 1.0) {
         Lanes value = x;
         if (angle.transform == Transform::arctan_square) value = x * x;
-        if (angle.transform != Transform::identity) {
-            for (std::size_t n = 0; n < kLanes; ++n) value[n] = __builtin_atan(value[n]);
-        }
+        if (angle.transform != Transform::identity) value = arctan(value);
         sincos(static_cast<Real>(0.5 * angle.scale) * value, s, c);
         return;
     }
