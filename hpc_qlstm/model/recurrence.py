@@ -74,6 +74,9 @@ def reverse(
     to_v = np.empty((batch, size))
     cotangents = np.empty((4, batch, hidden_size))
     totals: list[Float] = []
+    # One partition that reads v_t as it stands: its gradient is that of v_t.
+    only = inputs[0]
+    reads_all = len(inputs) == 1 and isinstance(only, slice) and only == slice(0, size)
     gates.begin_reverse()
     for t in reversed(range(steps)):
         if exchange.updates_cell:
@@ -87,9 +90,12 @@ def reverse(
             totals = rows
         gradients = exchange.gather_input_gradients(local)
         if gradients is not None:
-            to_v.fill(0.0)
-            for index, gradient in zip(inputs, gradients, strict=True):
-                to_v[:, index] += gradient
+            if reads_all:
+                to_v = gradients[0]
+            else:
+                to_v.fill(0.0)
+                for index, gradient in zip(inputs, gradients, strict=True):
+                    to_v[:, index] += gradient
             to_x[t] = to_v[:, input_slice]
-            to_previous[...] = to_v[:, hidden_slice]
+            to_previous = to_v[:, hidden_slice]
     return totals, to_x

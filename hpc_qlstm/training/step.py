@@ -118,7 +118,8 @@ class DistributedModel:
 
         def total(position: int, columns: slice) -> Float:
             parts = [received[r * row + position, :n, columns] for r, n in enumerate(counts) if n]
-            result: Float = np.add.reduce(np.concatenate(parts), axis=0)
+            rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            result: Float = np.add.reduce(rows, axis=0)
             return result
 
         gradient = np.empty(self.model.layout.size)
