@@ -14,10 +14,9 @@ from __future__ import annotations
 import argparse
 import subprocess
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-from machine import describe
+from machine import describe, median_seconds
 from peer_circuits import BUDGET, problem
 
 from hpc_qlstm import ansatz, create_engine
@@ -33,12 +32,8 @@ def own(qubits: int, samples: int) -> tuple[float, list[float]]:
     engine = create_engine("native")
     x, weights, cotangent = problem(qubits, samples, DEPTH)
     arrays = engine.vjp(circuit, x, weights, cotangent)
-    seconds: list[float] = []
-    while not seconds or (sum(seconds) < BUDGET / 2 and len(seconds) < 2000):
-        start = perf_counter()
-        engine.vjp(circuit, x, weights, cotangent)
-        seconds.append(perf_counter() - start)
-    return float(np.median(seconds)), [float(np.sum(np.abs(array))) for array in arrays]
+    seconds = median_seconds(lambda: engine.vjp(circuit, x, weights, cotangent), BUDGET / 2)
+    return seconds, [float(np.sum(np.abs(array))) for array in arrays]
 
 
 def peer(python: str, name: str, qubits: int, samples: int) -> tuple[float, list[float]]:

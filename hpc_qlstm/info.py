@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import socket
-import subprocess
 from typing import Any
 
 from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.parallel import Communicator, threads_per_rank
+from hpc_qlstm.parallel.gpus import visible_gpus
 from hpc_qlstm.parallel.resources import processors
 from hpc_qlstm.training.checkpoint import package_versions
 
@@ -65,14 +64,8 @@ def _aer_devices() -> str:
 
 
 def _gpus() -> str:
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return "none (nvidia-smi is not there)"
-    try:
-        listing = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"unknown ({error})"
-    return "; ".join(listing.stdout.strip().splitlines()) or "none"
+    found = visible_gpus()
+    return "; ".join(f"{gpu.device}: {gpu.model} {gpu.uuid}".rstrip() for gpu in found) or "none"
 
 
 def _processor_name() -> str:

@@ -18,7 +18,7 @@ from hpc_qlstm.config import Config
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.parallel import Communicator, on_root, together
+from hpc_qlstm.parallel import Communicator, on_root, take_gpu, together
 from hpc_qlstm.training.setup import build_dataset, place_model
 
 SAMPLES = 2
@@ -54,6 +54,7 @@ def verify(config: Config, comm: Communicator) -> list[Verdict]:
     Each rank takes the circuits of its own partitions; every rank gets all verdicts. Raises
     InputError for a configuration that cannot be used.
     """
+    take_gpu(comm)  # whatever engine is configured: Aer on a GPU is tried too
     sizes = on_root(comm, lambda: _data_sizes(config))
     placed = place_model(config, comm, *sizes)
     kinds: dict[Circuit, list[int]] = {}

@@ -162,10 +162,11 @@ class Sweep {
             outputs_[k] = z_[k];
             if (gradient) weight_z_[k] = cotangent_[k];
         }
-        for (std::size_t n = 0; gradient && n < plan_.last_count; ++n) {
+        for (std::size_t n = 0; n < plan_.last_count; ++n) {
             const Pass& pass = plan_.last[n];
             for (std::uint32_t i = 0; i < pass.count; ++i) {
                 make_matrix(pass.runs[i]);
+                if (!gradient) continue;
                 const std::int32_t k = pass.outputs[i];
                 weight_z_[k] = cotangent_[k] * before(Axis::z, matrix(pass.runs[i])).z;
             }
@@ -181,7 +182,6 @@ class Sweep {
         Axes n[2];
         Lanes weights[2][2], r[2][2];
         for (std::uint32_t i = 0; i < pass.count; ++i) {
-            if (!gradient) make_matrix(pass.runs[i]);
             n[i] = before(Axis::z, matrix(pass.runs[i]));
             if (!gradient) continue;
             weights[i][0] = cotangent_[pass.outputs[i]] * n[i].x;
@@ -246,9 +246,9 @@ class Sweep {
         for (std::uint32_t i = 0; i < pass.count; ++i) u[i] = matrix(pass.runs[i]);
         by_kind<parts>(pass, [&](auto kind) {
             if (and_reverse) {
-                reverse<kind.K, kind.shape, parts>(pass, u, psi_, bra_, v);
+                read_overlaps<kind.K, kind.shape, parts, true>(pass, u, psi_, bra_, v);
             } else {
-                overlaps<kind.K, kind.shape, parts>(pass, psi_, bra_, v);
+                read_overlaps<kind.K, kind.shape, parts, false>(pass, u, psi_, bra_, v);
             }
         });
         for (std::uint32_t i = 0; i < pass.count; ++i) {

@@ -85,7 +85,8 @@ void sweep(const Program& program, const BatchPlan& plan, bool gradient) {
             const Pass& pass = view.passes[n];
             if (layer.gradient) {
                 by_kind<parts>(pass, [&](auto kind) {
-                    overlaps<kind.K, kind.shape, parts>(pass, psi.data(), bra.data(), v);
+                    read_overlaps<kind.K, kind.shape, parts, false>(pass, both, psi.data(),
+                                                                    bra.data(), v);
                 });
             }
             if (bra_before) rotate_pass(pass, bra.data());

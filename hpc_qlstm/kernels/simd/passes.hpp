@@ -64,34 +64,16 @@ inline void rotate(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* fr
     });
 }
 
-// Reads off v[i] = Im <bra| (X, Y, Z)_i |psi> after the layer.
-template <unsigned K, Shape shape, unsigned parts>
-inline void overlaps(const Pass& pass, const Lanes* psi, const Lanes* bra, Lanes (*v)[3]) {
-    const Members<K, parts> members(pass);
-    Lanes sums[K][3];
-    for (unsigned i = 0; i < K; ++i) sums[i][0] = sums[i][1] = sums[i][2] = Lanes{};
-    for_each(pass.map, [&](std::uint32_t n) {
-        Lanes p[1u << K][parts], l[1u << K][parts];
-        members.load(psi, n, p);
-        members.load(bra, n, l);
-        for_pairs<K>([&](unsigned i, unsigned a, unsigned b) {
-            overlap<shape, parts>(l[a], l[b], p[a], p[b], sums[i][0], sums[i][1], sums[i][2]);
-        });
-    });
-    for (unsigned i = 0; i < K; ++i) {
-        for (unsigned axis = 0; axis < 3; ++axis) v[i][axis] = sums[i][axis];
-    }
-}
-
-// The same, and takes the rotations off the bra.
-template <unsigned K, Shape shape, unsigned parts>
-inline void reverse(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* psi, Lanes* bra,
-                    Lanes (*v)[3]) {
+// Reads off v[i] = Im <bra| (X, Y, Z)_i |psi> after the layer; with `undo` also takes the rotations
+// off the bra.
+template <unsigned K, Shape shape, unsigned parts, bool undo>
+inline void read_overlaps(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* psi, Lanes* bra,
+                          Lanes (*v)[3]) {
     const Members<K, parts> members(pass);
     Lanes sums[K][3];
     for (unsigned i = 0; i < K; ++i) sums[i][0] = sums[i][1] = sums[i][2] = Lanes{};
     Su2<Lanes> u[K];
-    for (unsigned i = 0; i < K; ++i) u[i] = adjoint(matrices[i]);
+    for (unsigned i = 0; undo && i < K; ++i) u[i] = adjoint(matrices[i]);
     for_each(pass.map, [&](std::uint32_t n) {
         Lanes p[1u << K][parts], l[1u << K][parts];
         members.load(psi, n, p);
@@ -99,10 +81,12 @@ inline void reverse(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* p
         for_pairs<K>([&](unsigned i, unsigned a, unsigned b) {
             overlap<shape, parts>(l[a], l[b], p[a], p[b], sums[i][0], sums[i][1], sums[i][2]);
         });
-        for_pairs<K>([&](unsigned i, unsigned a, unsigned b) {
-            apply<shape, parts>(u[i], l[a], l[b]);
-        });
-        members.store(l, n, bra);
+        if constexpr (undo) {
+            for_pairs<K>([&](unsigned i, unsigned a, unsigned b) {
+                apply<shape, parts>(u[i], l[a], l[b]);
+            });
+            members.store(l, n, bra);
+        }
     });
     for (unsigned i = 0; i < K; ++i) {
         for (unsigned axis = 0; axis < 3; ++axis) v[i][axis] = sums[i][axis];
