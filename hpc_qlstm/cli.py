@@ -155,6 +155,42 @@ def verify(
 
 
 @app.command()
+def resources(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    overrides: SetOption = None,
+) -> None:
+    """Count qubits, weights and circuits of a configuration for each gradient method."""
+    from hpc_qlstm.analysis.resources import resources as count_resources
+    from hpc_qlstm.config_io import load_config
+
+    with _collective() as comm:
+        found = on_root(comm, lambda: count_resources(load_config(config, overrides or ())))
+        columns = ("partition", "qubits", "features", "outputs", "weights", "angles", "gates")
+        parts = [
+            columns,
+            *(tuple(str(getattr(part, name)) for name in columns) for part in found.partitions),
+        ]
+        demands = [
+            ("gradient", "circuits of a step", "circuits of an epoch", ""),
+            *(
+                (
+                    d.gradient,
+                    f"{d.step:,}",
+                    f"{d.training:,}",
+                    "configured" if d.gradient == found.configured else "",
+                )
+                for d in found.demands
+            ),
+        ]
+        _console().print(
+            f"{_aligned(parts)}\n\n{_aligned(demands)}\n\n"
+            f"evaluation of the test part: {found.evaluation:,} circuits an epoch\n"
+            f"calibration: {found.calibration:,} circuits a run, on each replica",
+            markup=False,
+        )
+
+
+@app.command()
 def info() -> None:
     """Show versions, the MPI library, ranks and hosts, GPUs, Aer's devices, the kernel."""
     from hpc_qlstm.info import gather_info

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Shots = Annotated[int, Field(ge=0, le=10_000_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
@@ -31,6 +33,8 @@ class ModelConfig(Section):
     """Hidden units d_h."""
     ansatz: Literal["rot_ring", "ry_brickwork"] = "rot_ring"
     """The circuit of every gate."""
+    ansatz_file: str | None = None
+    """A QPY file with circuits of your own instead: one for each partition, or one for all."""
     depth: Annotated[int, Field(ge=1, le=10_000)] = 2
     """Layers L of the ansatz."""
     order: Literal["hx", "xh"] = "hx"
@@ -79,31 +83,151 @@ class PartitionConfig(Section):
         return self
 
 
+class NoiseConfig(Section):
+    """Noise of a simulated processor: by number, from a Qiskit backend, or from a file."""
+
+    depolarizing: Probability = 0.0
+    """Depolarizing probability p after every gate: rho of its n qubits becomes
+    (1-p) rho + p I/2^n."""
+    depolarizing_2q: Probability | None = None
+    """The same after two-qubit gates; default: as `depolarizing`."""
+    readout: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Probability that a measured bit is read wrong."""
+    backend: str | None = None
+    """A Qiskit backend whose properties give the noise, for example fake_manila or generic:5."""
+    file: str | None = None
+    """A JSON file with a noise model as `NoiseModel.to_dict(serializable=True)` gives it."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> NoiseConfig:
+        numbers = self.depolarizing or self.depolarizing_2q or self.readout
+        if sum(map(bool, (numbers, self.backend, self.file))) > 1:
+            raise ValueError("numbers, backend and file are given together, allowed: one of them")
+        return self
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is no noise at all."""
+        return self == NoiseConfig() or self == NoiseConfig(depolarizing_2q=0.0)
+
+
+class MitigationConfig(Section):
+    """Error mitigation; needs the package mitiq."""
+
+    readout: bool = False
+    """Undo readout errors by the confusion that calibration circuits show."""
+    calibration_shots: Annotated[int, Field(ge=1, le=10_000_000)] = 16384
+    """Shots of each of the two calibration circuits, where the engine samples."""
+    zne: Literal["none", "linear", "quadratic", "richardson"] = "none"
+    """Zero-noise extrapolation over circuits whose noise was scaled by global folding."""
+    scales: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=2)] = [1, 3, 5]
+    """Noise scales of the extrapolation: increasing odd numbers."""
+
+    @model_validator(mode="after")
+    def _foldable(self) -> MitigationConfig:
+        increasing = all(a < b for a, b in zip(self.scales, self.scales[1:], strict=False))
+        if not increasing or any(scale % 2 == 0 for scale in self.scales):
+            raise ValueError(f"scales is {self.scales}, allowed: increasing odd numbers")
+        if self.zne == "quadratic" and len(self.scales) < 3:
+            raise ValueError("zne 'quadratic' needs three scales or more")
+        return self
+
+
+class BackendConfig(Section):
+    """What one partition's processor has of its own; absent keys are the engine's."""
+
+    backend: str | None = None
+    """As engine.backend."""
+    shots: Shots | None = None
+    """As engine.shots."""
+    noise: NoiseConfig | None = None
+    """As engine.noise."""
+    mitigation: MitigationConfig | None = None
+    """As engine.mitigation."""
+    options: dict[str, bool | int | float | str] | None = None
+    """As engine.options."""
+
+
 class EngineConfig(Section):
     """What evaluates the circuits."""
 
-    name: Literal["reference", "native", "aer"] = "native"
+    name: Literal["reference", "native", "aer", "primitive"] = "native"
     """The engine."""
-    gradient: Literal["auto", "adjoint", "parameter_shift"] = "auto"
+    gradient: Literal["auto", "adjoint", "parameter_shift", "spsa"] = "auto"
     """How gradients of the circuits are taken; auto is the engine's own method."""
+    spsa_step: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """By how much spsa shifts every angle, in radians."""
+    spsa_average: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Directions that spsa averages over; each takes two circuits."""
     threads: Annotated[int, Field(ge=0, le=4096)] = 0
     """Threads of a rank; 0: OMP_NUM_THREADS, else the rank's share of its processors."""
     device: Literal["CPU", "GPU"] = "CPU"
     """Aer's device."""
     precision: Literal["double", "single"] = "double"
     """Amplitudes of the engines native and aer; reference is double."""
+    call_memory_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
+    """Largest memory of the results of one call to Aer; larger calls are cut."""
+    shots: Shots = 0
+    """Shots of a circuit for aer and primitive; 0: exact expectation values."""
+    noise: NoiseConfig = NoiseConfig()
+    """Noise of the engine aer."""
+    mitigation: MitigationConfig = MitigationConfig()
+    """Error mitigation of the engines aer and primitive."""
+    backend: str = "statevector"
+    """Backend of the engine primitive: statevector, aer, generic:QUBITS, a fake IBM backend such as
+    fake_manila, ibm:NAME for a real one, or module:attribute for an object of your own."""
+    optimization_level: Annotated[int, Field(ge=0, le=3)] = 1
+    """Qiskit's optimization level where circuits are transpiled for a backend."""
+    mode: Literal["job", "session", "batch"] = "job"
+    """Execution mode on IBM's service."""
+    retries: Annotated[int, Field(ge=0, le=1000)] = 3
+    """How often a failed or lost job is submitted again."""
+    retry_wait: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    """Seconds before the first retry; every further wait is twice as long."""
+    timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
+    """Seconds after which a job counts as lost; 0: never."""
     options: dict[str, bool | int | float | str] = {}
-    """Further options of AerSimulator, passed on as they are."""
+    """Further options of AerSimulator, or of the primitive, passed on as they are."""
+    backends: list[BackendConfig] = []
+    """One table for each partition, or one for all, that replaces keys of this section."""
 
     @model_validator(mode="after")
     def _fits_engine(self) -> EngineConfig:
-        if self.name != "aer":
-            for key, default in (("device", "CPU"), ("options", {})):
-                if getattr(self, key) != default:
-                    raise ValueError(f"{key} is for engine 'aer', not for {self.name!r}")
+        for keys, engines in _ENGINES_OF:
+            for key in keys:
+                default = type(self).model_fields[key].default
+                if self.name not in engines and getattr(self, key) != default:
+                    raise ValueError(f"{key} is for {_quoted(engines)}, not for {self.name!r}")
         if self.name == "reference" and self.precision != "double":
             raise ValueError("precision is for engines 'native' and 'aer', not for 'reference'")
+        for number, entry in enumerate(self.backends):
+            key, engine = ("noise", "aer") if self.name == "primitive" else ("backend", "primitive")
+            if getattr(entry, key) is not None:
+                raise ValueError(f"backends.{number}.{key} is for engine {engine!r}")
         return self
+
+    def of_partition(self, m: int) -> EngineConfig:
+        """The section as partition m has it, with its entry of `backends` put in."""
+        if not self.backends:
+            return self
+        entry = self.backends[m if len(self.backends) > 1 else 0]
+        own = {key: value for key, value in entry if value is not None}
+        return self.model_copy(update={**own, "backends": []})
+
+
+_ENGINES_OF: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("device", "noise", "call_memory_mb"), ("aer",)),
+    (("backend", "mode", "retries", "retry_wait", "timeout"), ("primitive",)),
+    (
+        ("shots", "mitigation", "optimization_level", "options", "backends"),
+        ("aer", "primitive"),
+    ),
+)
+
+
+def _quoted(engines: tuple[str, ...]) -> str:
+    names = " and ".join(repr(name) for name in engines)
+    return f"engine{'s' if len(engines) > 1 else ''} {names}"
 
 
 class DataConfig(Section):

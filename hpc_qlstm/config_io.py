@@ -6,12 +6,12 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import ValidationError
 
-from hpc_qlstm.config import Config
+from hpc_qlstm.config import Config, Section
 from hpc_qlstm.errors import InputError
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | Config
@@ -35,6 +35,23 @@ def load_config(source: Source, overrides: Sequence[str] = ()) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{where}: " + "; ".join(_describe_all(error.errors()))) from None
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def section_from(kind: type[SectionT], value: Any, where: str) -> SectionT:
+    """A section given as itself, as its keys, or as None for its defaults.
+
+    Raises InputError that begins with `where`. Local.
+    """
+    if isinstance(value, kind):
+        return value
+    try:
+        return kind.model_validate({} if value is None else _copy(value))
+    except ValidationError as error:
+        sentences = _describe_all(error.errors(), kind)
+        raise InputError("; ".join(f"{where}: {text}" for text in sentences)) from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -80,11 +97,11 @@ def _override(values: dict[str, Any], override: str) -> None:
     table[keys[-1]] = value
 
 
-def _describe_all(details: Sequence[Any]) -> list[str]:
+def _describe_all(details: Sequence[Any], root: type[Section] = Config) -> list[str]:
     """One sentence for each wrong key; alternatives that were all refused are joined by `or`."""
     sentences: list[str] = []
     for detail in details:
-        sentence = _describe(detail)
+        sentence = _describe(detail, root)
         head, allowed, tail = sentence.rpartition(" given, allowed: ")
         if sentences and allowed and sentences[-1].startswith(head + allowed):
             sentences[-1] += f" or {tail}"
@@ -93,7 +110,7 @@ def _describe_all(details: Sequence[Any]) -> list[str]:
     return sentences
 
 
-def _describe(detail: Any) -> str:
+def _describe(detail: Any, root: type[Section]) -> str:
     """One sentence for one of pydantic's errors: path, what was given, what is allowed."""
     kind, context = detail["type"], detail.get("ctx", {})
     given = _shorten(repr(detail.get("input")))
@@ -102,7 +119,7 @@ def _describe(detail: Any) -> str:
         steps = [str(step) for step in detail["loc"]]
     path = ".".join(steps) or "configuration"
     if kind == "extra_forbidden":
-        return f"{path}: unknown key, allowed: {_allowed_keys(detail['loc'])}"
+        return f"{path}: unknown key, allowed: {_allowed_keys(detail['loc'], root)}"
     if kind == "value_error":
         return f"{path}: {context['error']}"
     if kind == "literal_error":
@@ -121,11 +138,20 @@ def _steps(location: Sequence[Any]) -> list[str]:
     ]
 
 
-def _allowed_keys(location: Sequence[Any]) -> str:
-    model: Any = Config
+def _allowed_keys(location: Sequence[Any], root: type[Section]) -> str:
+    model: Any = root
     for step in location[:-1]:
-        model = model.model_fields[step].annotation
+        if not isinstance(step, int):
+            model = _model_in(model.model_fields[step].annotation)
     return ", ".join(model.model_fields)
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model of a field's type, which may be optional or a list of models."""
+    for part in get_args(annotation):
+        if hasattr(part, "model_fields"):
+            return part
+    return annotation
 
 
 def _shorten(text: str) -> str:

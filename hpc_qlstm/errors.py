@@ -30,6 +30,10 @@ class ExtensionMissingError(HpcQlstmError, ImportError):
     """The compiled extension is not installed."""
 
 
+class EngineError(HpcQlstmError):
+    """A backend failed while it ran, also after retries: it raised, was lost, or gave NaN."""
+
+
 class TrainingError(HpcQlstmError):
     """Training cannot go on although its input was valid: the loss is not finite, say."""
 

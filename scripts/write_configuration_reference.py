@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hpc_qlstm.config import Config
+from hpc_qlstm.config import BackendConfig, Config, MitigationConfig, NoiseConfig
 from hpc_qlstm.data import TASKS
 
 HEAD = """# Configuration
@@ -27,11 +27,13 @@ def allowed(schema: dict[str, Any]) -> str:
     """The type and range of a field, from its JSON schema."""
     if "anyOf" in schema:
         return " or ".join(allowed(s) for s in schema["anyOf"] if s.get("type") != "null")
+    if "$ref" in schema:
+        return "table, see below"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     kind = str(schema.get("type", "value"))
     if kind == "array":
-        return f"list of {allowed(schema['items'])}"
+        return f"list of {allowed(schema['items'])}".replace("list of table", "list of tables")
     if kind == "object":
         return "table"
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
@@ -46,10 +48,10 @@ def allowed(schema: dict[str, Any]) -> str:
 def section(name: str, model: Any) -> str:
     """One section's table."""
     schema = model.model_json_schema()
-    lines = [f"## [{name}]", "", (model.__doc__ or "").strip(), ""]
+    lines = [f"## {name}", "", (model.__doc__ or "").strip(), ""]
     lines += ["| key | default | allowed | meaning |", "|---|---|---|---|"]
     for key, about in schema["properties"].items():
-        default = about.get("default")
+        default = about.get("default") if "$ref" not in about else None
         shown = (
             ""
             if default is None
@@ -74,7 +76,13 @@ def tasks() -> str:
 
 def reference() -> str:
     """The whole page."""
-    parts = [section(name, field.annotation) for name, field in Config.model_fields.items()]
+    parts = []
+    for name, field in Config.model_fields.items():
+        parts.append(section(f"[{name}]", field.annotation))
+        if name == "engine":
+            parts.append(section("[engine.noise]", NoiseConfig))
+            parts.append(section("[engine.mitigation]", MitigationConfig))
+            parts.append(section("[[engine.backends]]", BackendConfig))
     return "\n\n".join([HEAD.strip(), *parts, tasks()]) + "\n"
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-import hpc_qlstm.engines.aer as aer_module
+import hpc_qlstm.engines.aer.engine as aer_module
 from hpc_qlstm.circuits import ANSAETZE, Circuit, Constant, Gate, ansatz
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.engines.aer import AerEngine, expectations_of_z
@@ -98,7 +98,7 @@ def test_a_call_is_one_run(engine, monkeypatch):
 def test_a_call_beyond_the_memory_limit_is_cut(engine, monkeypatch):
     circuit, x, w, _ = problem()
     whole = engine.expectations_group(circuit, x, w)
-    monkeypatch.setattr(aer_module, "_RUN_BYTES", 4 * 10_100)
+    monkeypatch.setattr(engine, "_call_bytes", 4 * 10_100)
     runs = count_runs(engine, monkeypatch)
     np.testing.assert_array_equal(engine.expectations_group(circuit, x, w), whole)
     assert len(runs) == 2
@@ -174,7 +174,7 @@ def test_a_device_that_is_not_there_is_refused(device):
         ({"gpu": 0}, "with device GPU alone"),
         ({"options": {"nonsense": 1}}, "nonsense"),
         ({"options": {"shots": 10}}, "options.shots"),
-        ({"options": {"noise_model": None}}, "values are exact"),
+        ({"options": {"noise_model": None}}, "engine's noise"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_refused(arguments, message):
@@ -184,8 +184,11 @@ def test_arguments_that_cannot_be_used_are_refused(arguments, message):
 
 def test_a_gpu_run_names_its_gpu(monkeypatch):
     """Without a GPU only the option can be checked: Aer is given the CPU instead."""
-    make = aer_module._simulator
-    monkeypatch.setattr(aer_module, "_simulator", lambda device, *rest: make("CPU", *rest))
+    make = aer_module.create_simulator
+    monkeypatch.setattr(aer_module, "check_settings", lambda device, options: None)
+    monkeypatch.setattr(
+        aer_module, "create_simulator", lambda device, *rest, **more: make("CPU", *rest, **more)
+    )
     engine = AerEngine("gpu", gpu=3)
     monkeypatch.setattr(engine._simulator, "run", lambda *_, **kwargs: pytest.fail(str(kwargs)))
     circuit, x, w, _ = problem()

@@ -209,7 +209,7 @@ def test_wrong_y_and_weights_are_refused():
         ((1, 2, 1), {"ansatz": "ring"}, "ansatz: 'ring' is not known"),
         ((1, 2, 1), {"encoding": "ring"}, "encoding: 'ring' is not known"),
         ((1, 2, 1), {"depth": 0}, "depth is 0"),
-        ((1, 2, 1), {"gradient": "spsa"}, "gradient is 'spsa', allowed: 'adjoint' or"),
+        ((1, 2, 1), {"gradient": "magic"}, "gradient is 'magic', allowed: adjoint, param"),
         ((1, 2, 1), {"engine": "none"}, "engine: 'none' is not known"),
         ((2, 2, 1), {"partition": OVERLAP}, "partition.inputs: index 3 is in no partition"),
         ((1, 20, 1), {}, "engine reference: a circuit of 21 qubits is too large"),

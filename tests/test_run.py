@@ -20,7 +20,7 @@ from hpc_qlstm.training.step import DistributedModel
 from hpc_qlstm.training.trainer import Trainer
 
 COMM = SerialCommunicator()
-FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "seconds"}
+FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "circuits", "seconds"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -191,9 +191,9 @@ def test_shuffling_depends_on_the_seed(tmp_path):
 def test_every_epoch_is_shuffled_anew_and_sees_every_sample(tmp_path, monkeypatch):
     original, seen = DistributedModel.loss_and_gradient, []
 
-    def spy(self, flat, x, y):
+    def spy(self, flat, x, y, step):
         seen.append(x[:, 0, 0].tolist())
-        return original(self, flat, x, y)
+        return original(self, flat, x, y, step)
 
     monkeypatch.setattr(DistributedModel, "loss_and_gradient", spy)
     train(tmp_path / "run", training={"shuffle": True})
@@ -276,8 +276,8 @@ def test_nothing_is_written_for_bad_input(tmp_path):
 def test_divergence_ends_training(tmp_path, monkeypatch, what):
     original, calls = DistributedModel.loss_and_gradient, []
 
-    def diverging(self, flat, x, y):
-        loss, gradient = original(self, flat, x, y)
+    def diverging(self, flat, x, y, step):
+        loss, gradient = original(self, flat, x, y, step)
         calls.append(loss)
         if len(calls) == 4:
             loss = np.inf if what == "loss" else loss
@@ -289,7 +289,7 @@ def test_divergence_ends_training(tmp_path, monkeypatch, what):
         train(tmp_path / "run", training={"epochs": 3})
     assert TrainingError("").exit_code == 1
     stored = load_checkpoint(find_checkpoints(tmp_path / "run" / "checkpoints")[0])
-    assert stored.epoch == 1
+    assert (stored.epoch, stored.batch) == (1, 1)
     assert all(np.isfinite(array).all() for array in stored.weights.values())
 
 

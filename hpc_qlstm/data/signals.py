@@ -38,7 +38,7 @@ def damped_pendulum(
     """
     from scipy.integrate import solve_ivp
 
-    time = np.linspace(0.0, t_end, points)
+    time = np.linspace(0.0, t_end, points, dtype=np.float64)
 
     def derivative(_: float, state: Float) -> tuple[float, float]:
         theta, theta_dot = state
@@ -67,7 +67,7 @@ def damped_oscillator(
     With a = zeta omega0, x = C x0 + S (v0 + a x0), where C and S are exp(-a t) times cosine and
     sine over frequency, or their hyperbolic counterparts for zeta > 1.
     """
-    time = np.linspace(0.0, t_end, points)
+    time = np.linspace(0.0, t_end, points, dtype=np.float64)
     a = zeta * omega0
     if zeta <= 1.0:
         omega_d = omega0 * math.sqrt((1.0 - zeta) * (1.0 + zeta))
@@ -118,7 +118,7 @@ def bessel_j2(points: int, t_start: float, t_end: float) -> Signal:
     """Bessel function of the first kind and second order, J_2(t), on [t_start, t_end]."""
     from scipy.special import jv
 
-    time = np.linspace(t_start, t_end, points)
+    time = np.linspace(t_start, t_end, points, dtype=np.float64)
     return time, np.asarray(jv(2, time), dtype=np.float64)
 
 
@@ -135,7 +135,7 @@ def delayed_quantum_control(
 
     exp(-t/lifetime) * sum over n = 0 .. pulses-1 of exp(-sharpness (t - delay n)^2).
     """
-    time = np.linspace(t_start, t_end, points)
+    time = np.linspace(t_start, t_end, points, dtype=np.float64)
     train = np.zeros(points)
     for n in range(pulses):
         train += np.exp(-sharpness * (time - delay * n) ** 2)
@@ -151,7 +151,7 @@ def population_inversion(points: int, t_end: float, nbar: float, g: float) -> Si
     """
     from scipy.special import gammaln
 
-    time = np.linspace(0.0, t_end, points)
+    time = np.linspace(0.0, t_end, points, dtype=np.float64)
     # Beyond twelve standard deviations (and 30 for small nbar) the weights are below 1e-16.
     reach = 12.0 * math.sqrt(nbar) + 30.0
     n = np.arange(max(0, math.floor(nbar - reach)), math.ceil(nbar + reach))
@@ -166,5 +166,5 @@ def population_inversion(points: int, t_end: float, nbar: float, g: float) -> Si
 
 def sine(points: int, t_end: float, amplitude: float, omega: float, phase: float) -> Signal:
     """amplitude * sin(omega t + phase) on [0, t_end]; omega in rad/s, phase in rad."""
-    time = np.linspace(0.0, t_end, points)
+    time = np.linspace(0.0, t_end, points, dtype=np.float64)
     return time, amplitude * np.sin(omega * time + phase)

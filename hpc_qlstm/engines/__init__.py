@@ -7,12 +7,14 @@ import inspect
 from typing import Any
 
 from hpc_qlstm.engines.base import Capabilities, Engine
+from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.errors import InputError
 
 _ENGINES = {
     "reference": ("hpc_qlstm.engines.reference", "ReferenceEngine"),
     "native": ("hpc_qlstm.engines.native", "NativeEngine"),
     "aer": ("hpc_qlstm.engines.aer", "AerEngine"),
+    "primitive": ("hpc_qlstm.engines.primitive", "PrimitiveEngine"),
 }
 ENGINES = tuple(_ENGINES)
 
@@ -37,4 +39,4 @@ def create_engine(name: str, **options: Any) -> Engine:
     return engine
 
 
-__all__ = ["ENGINES", "Capabilities", "Engine", "create_engine"]
+__all__ = ["ENGINES", "Capabilities", "Draw", "Engine", "create_engine"]

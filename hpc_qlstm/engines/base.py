@@ -13,9 +13,22 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
+from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.errors import InputError, UnsupportedError
 
-Gradient = Literal["adjoint", "parameter_shift"]
+Gradient = Literal["adjoint", "parameter_shift", "spsa"]
+GRADIENTS: tuple[Gradient, ...] = ("adjoint", "parameter_shift", "spsa")
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job whose result was used: where, its id, its circuits, tries, and seconds of the last."""
+
+    backend: str
+    job_id: str
+    circuits: int
+    attempts: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +42,34 @@ class Capabilities:
 
 
 class Engine(abc.ABC):
-    """Base of all engines. Engines are local: they know no communicator."""
+    """Base of all engines. Engines are local: they know no communicator.
+
+    executions: circuits that the engine has run, each with its own angles, whatever the number of
+    shots; a vector-Jacobian product of the adjoint method counts as one. calibrations: circuits
+    that were run to measure readout errors, which are not in executions.
+    """
 
     name: ClassVar[str]
     capabilities: Capabilities
+    executions: int = 0
+    calibrations: int = 0
 
     @abc.abstractmethod
-    def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
-        """Outputs (G, B, n_out) for features (B, D_m) and weights (G, *circuit.weight_shape)."""
+    def expectations_group(
+        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+    ) -> Float:
+        """Outputs (G, B, n_out) for features (B, D_m) and weights (G, *circuit.weight_shape).
+
+        draw: the random numbers of an engine that samples; without it every call draws anew.
+        """
 
     def vjp_group(
-        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+        self,
+        circuit: Circuit,
+        features: Float,
+        weights: Float,
+        cotangent: Float,
+        draw: Draw | None = None,
     ) -> tuple[Float, Float, Float]:
         """Outputs and the gradients of sum(cotangent * outputs), one row per sample.
 
@@ -49,7 +79,14 @@ class Engine(abc.ABC):
         """
         from hpc_qlstm.engines.parameter_shift import vjp_group
 
-        return vjp_group(self, circuit, features, weights, cotangent)
+        return vjp_group(self, circuit, features, weights, cotangent, draw)
+
+    def take_jobs(self) -> list[JobRecord]:
+        """Jobs of a backend whose results were used since this was last called."""
+        return []
+
+    def close(self) -> None:  # noqa: B027 (most engines have nothing to do)
+        """Give back what the engine holds beyond this process: a session with a service, say."""
 
     def expectations(self, circuit: Circuit, features: Float, weights: Float) -> Float:
         """Expectation values <Z_k> of the first n_out qubits.

@@ -16,6 +16,7 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Float, Gate, Weight
 from hpc_qlstm.engines.base import Capabilities, Engine
+from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.errors import ExtensionMissingError, InputError
 
 try:
@@ -92,9 +93,12 @@ class NativeEngine(Engine):
         # the circuit, so its id stays taken.
         self._plans: dict[int, tuple[Circuit, _Plan]] = {}
 
-    def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
+    def expectations_group(
+        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+    ) -> Float:
         """See Engine."""
         plan = self._plan(circuit)
+        self.executions += weights.shape[0] * features.shape[0]
         outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
         try:
             _native.expectations(plan, self._kernel, self.threads, features, weights, outputs)
@@ -103,11 +107,17 @@ class NativeEngine(Engine):
         return outputs
 
     def vjp_group(
-        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+        self,
+        circuit: Circuit,
+        features: Float,
+        weights: Float,
+        cotangent: Float,
+        draw: Draw | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
         plan = self._plan(circuit)
         rows = (weights.shape[0], features.shape[0])
+        self.executions += rows[0] * rows[1]
         outputs = np.empty((*rows, circuit.outputs))
         to_weights = np.empty((*rows, circuit.weight_count))
         to_features = np.empty((*rows, circuit.features))

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.engines.draw import Draw
 
 if TYPE_CHECKING:
     from hpc_qlstm.engines.base import Engine
 
 
 def jacobian(
-    engine: Engine, circuit: Circuit, features: Float, weights: Float, *, with_outputs: bool = True
+    engine: Engine,
+    circuit: Circuit,
+    features: Float,
+    weights: Float,
+    draw: Draw | None = None,
+    *,
+    with_outputs: bool = True,
 ) -> tuple[Float | None, Float]:
     """Outputs and their derivatives by every variable angle, in one call to the engine.
 
@@ -34,7 +41,10 @@ def jacobian(
         points[first + 2 * j, ..., j] += np.pi / 2
         points[first + 2 * j + 1, ..., j] -= np.pi / 2
     values = engine.expectations_group(
-        circuit.angle_form, points.reshape(len(points) * groups * batch, count), np.empty((1, 0))
+        circuit.angle_form,
+        points.reshape(len(points) * groups * batch, count),
+        np.empty((1, 0)),
+        None if draw is None else draw.tiled(len(points) * groups),
     ).reshape(first + 2 * count, groups, batch, circuit.outputs)
     derivative = 0.5 * (values[first::2] - values[first + 1 :: 2])
     outputs = values[0] if with_outputs else None
@@ -54,10 +64,15 @@ def contract(
 
 
 def vjp_group(
-    engine: Engine, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+    engine: Engine,
+    circuit: Circuit,
+    features: Float,
+    weights: Float,
+    cotangent: Float,
+    draw: Draw | None = None,
 ) -> tuple[Float, Float, Float]:
     """`Engine.vjp_group` by the parameter-shift rule."""
-    outputs, derivative = jacobian(engine, circuit, features, weights)
+    outputs, derivative = jacobian(engine, circuit, features, weights, draw)
     assert outputs is not None
     to_weights, to_features = contract(circuit, features, derivative, cotangent)
     return outputs, to_weights, to_features

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Float, Gate
 from hpc_qlstm.engines.base import Capabilities, Engine
+from hpc_qlstm.engines.draw import Draw
 
 Complex = NDArray[np.complex128]
 
@@ -64,14 +65,23 @@ class ReferenceEngine(Engine):
         exact=True, gradient="adjoint", precision=("double",), max_qubits=20
     )
 
-    def expectations_group(self, circuit: Circuit, features: Float, weights: Float) -> Float:
+    def expectations_group(
+        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+    ) -> Float:
         """See Engine."""
+        self.executions += weights.shape[0] * features.shape[0]
         return np.stack([self._outputs(circuit, self._run(circuit, features, w)) for w in weights])
 
     def vjp_group(
-        self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
+        self,
+        circuit: Circuit,
+        features: Float,
+        weights: Float,
+        cotangent: Float,
+        draw: Draw | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
+        self.executions += weights.shape[0] * features.shape[0]
         outputs, to_weights, to_features = [], [], []
         for w, dy in zip(weights, cotangent, strict=True):
             state = self._run(circuit, features, w)

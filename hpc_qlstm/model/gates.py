@@ -3,75 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.engines import spsa
 from hpc_qlstm.engines.base import Engine, Gradient
-from hpc_qlstm.engines.parameter_shift import contract, jacobian
+from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.parameter_shift import contract
+from hpc_qlstm.engines.parameter_shift import jacobian as shifted_jacobian
+from hpc_qlstm.errors import EngineError
 from hpc_qlstm.model.cell import GATES
+
+
+@dataclass(frozen=True)
+class GradientMethod:
+    """How a circuit's gradient is taken; step (radians) and average are those of spsa."""
+
+    name: Gradient
+    step: float = 0.2
+    average: int = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sweep stands in a run, for the random numbers of engines that sample.
+
+    key: the sweep, for example (phase, epoch, batch); first: the number of the first sample here
+    in the whole batch.
+    """
+
+    key: tuple[int, ...] = ()
+    first: int = 0
 
 
 class LocalGates:
     """Gate outputs and their vector-Jacobian products for consecutive partitions.
 
-    engine: evaluates the circuits; circuits, inputs (indices or a slice of v_t), outputs (slices of
-    the hidden vector) and weights (4, *weight_shape) are given for each partition.
-    With `parameter_shift` all time steps go to the engine in one call at the begin of the reverse
-    sweep; with `adjoint` each step of it makes its own call.
+    engines, circuits, inputs (indices or a slice of v_t), outputs (slices of the hidden vector) and
+    weights (4, *weight_shape) are given for each partition; first: the number of the first one.
+    With `parameter_shift` and `spsa` all time steps go to an engine in one call at the begin of the
+    reverse sweep; with `adjoint` each step of it makes its own call.
     `seconds` counts the time spent here since it was last set.
+
+    An engine that fails does not leave other ranks waiting: from then on all values here are NaN,
+    which every rank sees in the loss or the gradient, and `raise_failure` tells why.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        gradient: Gradient,
+        engines: Sequence[Engine],
+        gradient: GradientMethod,
         circuits: Sequence[Circuit],
-        inputs: Sequence[np.ndarray | slice],
+        inputs: Sequence[NDArray[np.int64] | slice],
         outputs: Sequence[slice],
+        first: int = 0,
     ) -> None:
-        self._engine = engine
+        self.engines = engines
         self._gradient = gradient
         self._circuits = circuits
         self._inputs = inputs
         self._outputs = outputs
+        self._first = first
+        self._exact = all(engine.capabilities.exact for engine in engines)
+        self._adjoint = gradient.name == "adjoint"
+        # Engines with an adjoint method are this package's own, and fail with an exception only.
+        self._may_fail = any(engine.capabilities.gradient != "adjoint" for engine in engines)
+        self._drawing = not self._exact or gradient.name == "spsa"
         self._weights: Sequence[Float] = ()
         self._features: list[list[Float]] = []
         self._jacobians: list[Float] = []
+        self._place = Place()
+        self._failure: EngineError | None = None
         self.seconds = 0.0
 
-    def begin(self, weights: Sequence[Float]) -> None:
+    @property
+    def gradient(self) -> Gradient:
+        """The name of the gradient method."""
+        return self._gradient.name
+
+    def begin(self, weights: Sequence[Float], place: Place | None = None) -> None:
         """Start a forward sweep with these weights; forgets earlier steps."""
         self._weights = weights
         self._features = []
         self._jacobians = []
+        self._place = place or Place()
 
     def forward(self, v: Float) -> list[Float]:
         """Outputs (4, B, d_h^(m)) of each partition at the next step, from v_t (B, D)."""
         start = perf_counter()
         features = [np.array(v[:, index], order="C") for index in self._inputs]
         self._features.append(features)
-        outputs = [
-            self._engine.expectations_group(circuit, x, w)
-            for circuit, x, w in zip(self._circuits, features, self._weights, strict=True)
-        ]
+        if self._may_fail:
+            outputs = [self._guarded_forward(m) for m in range(len(features))]
+        else:
+            outputs = [
+                engine.expectations_group(circuit, x, w)
+                for engine, circuit, x, w in zip(
+                    self.engines, self._circuits, features, self._weights, strict=True
+                )
+            ]
         self.seconds += perf_counter() - start
         return outputs
 
     def begin_reverse(self) -> None:
         """Start the reverse sweep over the steps seen since `begin`."""
-        if self._gradient == "adjoint":
+        if self._adjoint:
             return
         start = perf_counter()
-        steps = len(self._features)
-        for m, circuit in enumerate(self._circuits):
-            features = np.concatenate([step[m] for step in self._features])
-            _, derivative = jacobian(
-                self._engine, circuit, features, self._weights[m], with_outputs=False
-            )
-            by_step = derivative.reshape(len(GATES), steps, -1, *derivative.shape[2:])
-            self._jacobians.append(by_step)
+        self._jacobians = [self._jacobian(m) for m in range(len(self._circuits))]
         self.seconds += perf_counter() - start
 
     def reverse(self, step: int, cotangents: Float) -> tuple[list[Float], list[Float]]:
@@ -85,8 +128,8 @@ class LocalGates:
             features = self._features[step][m]
             # A copy where the outputs are not all of the hidden vector.
             cotangent = np.ascontiguousarray(cotangents[:, :, self._outputs[m]])
-            if self._gradient == "adjoint":
-                _, rows, to_features = self._engine.vjp_group(
+            if self._adjoint:
+                _, rows, to_features = self.engines[m].vjp_group(
                     circuit, features, self._weights[m], cotangent
                 )
             else:
@@ -96,3 +139,58 @@ class LocalGates:
             input_gradients.append(np.add.reduce(to_features, axis=0))
         self.seconds += perf_counter() - start
         return weight_rows, input_gradients
+
+    def raise_failure(self) -> None:
+        """Raise the EngineError of the first engine that failed, if any, and forget it."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _guarded_forward(self, m: int) -> Float:
+        """The outputs of partition m at the newest step; NaN after a failure, here or elsewhere."""
+        circuit, step = self._circuits[m], len(self._features) - 1
+        features = self._features[step][m]
+        if self._failure is None and np.isfinite(features).all():
+            draw = self._draw(m, step, features.shape[0]) if self._drawing else None
+            try:
+                return self.engines[m].expectations_group(circuit, features, self._weights[m], draw)
+            except EngineError as error:
+                self._failure = error
+        return np.full((len(GATES), features.shape[0], circuit.outputs), np.nan)
+
+    def _jacobian(self, m: int) -> Float:
+        """Derivatives (4, T, B, A, n_out) of partition m's outputs by its angles, of all steps."""
+        circuit, steps = self._circuits[m], len(self._features)
+        features = np.concatenate([step[m] for step in self._features])
+        shape = (len(GATES), steps, -1, circuit.angle_count, circuit.outputs)
+        if self._failure is None and np.isfinite(features).all():
+            try:
+                return self._derivative(m, features).reshape(shape)
+            except EngineError as error:
+                self._failure = error
+        size = (len(GATES), *features.shape[:1], circuit.angle_count, circuit.outputs)
+        return np.full(size, np.nan).reshape(shape)
+
+    def _derivative(self, m: int, features: Float) -> Float:
+        engine, circuit, weights = self.engines[m], self._circuits[m], self._weights[m]
+        steps = len(self._features)
+        draw = None
+        if self._drawing:
+            samples = self._draw(m, steps, features.shape[0] // steps)
+            draw = samples.tiled(steps)
+        if self._gradient.name == "spsa":
+            assert draw is not None
+            return spsa.jacobian(
+                engine,
+                circuit,
+                features,
+                weights,
+                draw,
+                self._gradient.step,
+                self._gradient.average,
+            )
+        return shifted_jacobian(engine, circuit, features, weights, draw, with_outputs=False)[1]
+
+    def _draw(self, m: int, call: int, samples: int) -> Draw:
+        key = (self._first + m, *self._place.key, call)
+        return Draw.of_samples(key, samples, self._place.first)

@@ -6,25 +6,28 @@ Modular Quantum Computers" (arXiv 2503.14088), equations 2 to 8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 
 from hpc_qlstm.circuits import ansatz as build_ansatz
-from hpc_qlstm.circuits.circuit import Float, float_array
+from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.engines import Engine, create_engine
-from hpc_qlstm.engines.base import Gradient
+from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError, UnsupportedError
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
 from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
-from hpc_qlstm.model.gates import LocalGates
+from hpc_qlstm.model.gates import GradientMethod, LocalGates, Place
 from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
 from hpc_qlstm.model.recurrence import Index, Trace, forward, reverse
 from hpc_qlstm.model.weights import WeightLayout
 from hpc_qlstm.partition import Order, Partition
+
+_OWN_SWEEPS = 9
+"""First word of the keys of sweeps that no run has given a place."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class QLSTM:
     input_size d_x, hidden_size d_h, output_size d_y. ansatz, depth, encoding, reupload: see
     `hpc_qlstm.ansatz`. order: v_t = [h; x] (`hx`, the paper's) or [x; h] (`xh`).
     partition: a Partition of v_t, default one partition of all (the centric QLSTM).
-    engine: an engine or its name. gradient: `adjoint` or `parameter_shift`, default the engine's
-    own. sequence: predict at every step instead of after the last.
+    engine: an engine or its name, or a sequence with one engine for each partition, of which only
+    the entries of local partitions are taken. gradient: `adjoint`, `parameter_shift`, `spsa` or a
+    GradientMethod, default the engine's own. sequence: predict at every step instead of after the
+    last. circuits: one for each partition instead of a named ansatz.
     Raises InputError when sizes do not fit, UnsupportedError when the engine cannot serve.
     """
 
@@ -62,12 +67,13 @@ class QLSTM:
         depth: int = 2,
         order: Order = "hx",
         partition: Partition | None = None,
-        engine: str | Engine = "native",
-        gradient: Gradient | None = None,
+        engine: str | Engine | Sequence[Engine] = "native",
+        gradient: Gradient | GradientMethod | None = None,
         *,
         encoding: str | None = None,
         reupload: bool = False,
         sequence: bool = False,
+        circuits: Sequence[Circuit] | None = None,
     ) -> None:
         sizes = {
             "input_size": input_size,
@@ -84,7 +90,7 @@ class QLSTM:
         self.partition.check(size, hidden_size)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.order, self.sequence = order, sequence
-        self.circuits = tuple(
+        self.circuits = tuple(circuits or ()) or tuple(
             build_ansatz(
                 ansatz,
                 qubits=qubits,
@@ -98,24 +104,48 @@ class QLSTM:
                 self.partition.inputs, self.partition.outputs, self.partition.qubits, strict=True
             )
         )
-        self.engine = create_engine(engine) if isinstance(engine, str) else engine
+        self._check_circuits()
+        engine = create_engine(engine) if isinstance(engine, str) else engine
+        self.engines: Sequence[Engine] = (
+            [engine] * self.partition.count if isinstance(engine, Engine) else engine
+        )
+        if len(self.engines) != self.partition.count:
+            raise InputError(
+                f"engine: {len(self.engines)} engines given, allowed: one for each of "
+                f"{self.partition.count} partitions"
+            )
         Cell(0, 0, 0)  # refuses an instruction set that is not there now, not in the first step
-        self.gradient = _gradient_for(self.engine, gradient)
-        for circuit in self.circuits:
-            self.engine.check(circuit)
+        if isinstance(engine, Engine):
+            gradient = _gradient_for(engine, gradient)
+            for circuit in self.circuits:
+                engine.check(circuit)
+        self._gradient = gradient
+        self._sweeps = 0
         self.layout = WeightLayout(self.circuits, hidden_size, output_size)
         self._inputs = [_entries(part) for part in self.partition.inputs]
         start = 0 if order == "hx" else input_size
         self._hidden_slice = slice(start, start + hidden_size)
+
+    @property
+    def gradient(self) -> Gradient:
+        """The gradient method's name; with engines for each partition, that of the first."""
+        return self._method(self.engines[0]).name
 
     def init(self, seed: int = 0, scale: float = 0.01) -> dict[str, Float]:
         """Initial weights by name: circuits normal(0, scale), readout as torch.nn.Linear."""
         return self.layout.views(self.layout.initial(seed, scale))
 
     def predict(self, weights: Mapping[str, Float], x: Float) -> Float:
-        """Predictions (B, d_y), or (B, T, d_y) with `sequence`, for x (B, T, d_x)."""
+        """Predictions (B, d_y), or (B, T, d_y) with `sequence`, for x (B, T, d_x).
+
+        Engines that sample draw anew in every call. Raises EngineError when a backend fails.
+        """
         exchange = LocalExchange(self.partition.count)
-        prediction = self.predict_local(self.layout.flatten(weights), self._checked(x), exchange)
+        gates = self.local_gates(exchange.partitions)
+        prediction = self.predict_local(
+            self.layout.flatten(weights), self._checked(x), exchange, gates, self._next_place()
+        )
+        gates.raise_failure()
         assert prediction is not None
         return prediction
 
@@ -140,10 +170,19 @@ class QLSTM:
         if y.shape != self.prediction_shape(x):
             raise InputError(f"y has shape {y.shape}, allowed: {self.prediction_shape(x)}")
         exchange = LocalExchange(self.partition.count)
+        gates = self.local_gates(exchange.partitions)
         bounds = block_bounds(x.shape[0])
         parts = self.gradient_blocks(
-            self.layout.flatten(weights), x, y, bounds, x.shape[0], exchange
+            self.layout.flatten(weights),
+            x,
+            y,
+            bounds,
+            x.shape[0],
+            exchange,
+            gates,
+            self._next_place(),
         )
+        gates.raise_failure()
         flat = np.concatenate(
             [np.add.reduce(parts.partitions, axis=0), np.add.reduce(parts.readout, axis=0)]
         )
@@ -151,12 +190,17 @@ class QLSTM:
         return loss, self.layout.views(flat), parts.to_x
 
     def predict_local(
-        self, flat: Float, x: Float, exchange: Exchange, gates: LocalGates | None = None
+        self,
+        flat: Float,
+        x: Float,
+        exchange: Exchange,
+        gates: LocalGates,
+        place: Place | None = None,
     ) -> Float | None:
         """Predictions on ranks that update the cell, None on others. Collective on the row."""
         if not x.shape[0]:
             return np.empty(self.prediction_shape(x))
-        trace = self._forward(flat, x, gates or self.local_gates(exchange.partitions), exchange)
+        trace = self._forward(flat, x, gates, exchange, place)
         return self._read(flat, trace) if exchange.updates_cell else None
 
     def gradient_blocks(
@@ -167,18 +211,18 @@ class QLSTM:
         bounds: Bounds,
         total: int,
         exchange: Exchange,
-        gates: LocalGates | None = None,
+        gates: LocalGates,
+        place: Place | None = None,
     ) -> BlockGradients:
         """Loss and gradients of the samples x (B, T, d_x), y, summed over the blocks `bounds`.
 
         total: samples of the whole batch, of which these may be a part: the loss is the mean over
         all of them. flat: all weights. Collective on the row.
         """
-        gates = gates or self.local_gates(exchange.partitions)
         blocks = len(bounds) - 1
-        loss = np.zeros(blocks)
-        readout_rows = np.zeros((blocks, self.output_size * (self.hidden_size + 1)))
-        trace = self._forward(flat, x, gates, exchange)
+        loss: Float = np.zeros(blocks)
+        readout_rows: Float = np.zeros((blocks, self.output_size * (self.hidden_size + 1)))
+        trace = self._forward(flat, x, gates, exchange, place)
         to_hidden = np.zeros_like(trace.hidden)
         if exchange.updates_cell:
             prediction = self._read(flat, trace)
@@ -209,18 +253,24 @@ class QLSTM:
         )
 
     def local_gates(self, partitions: range) -> LocalGates:
-        """The VQCs of these partitions, ready for sweeps."""
+        """The VQCs of these partitions, ready for sweeps. Raises UnsupportedError."""
         offsets = self.partition.output_offsets
+        engines = [self.engines[m] for m in partitions]
+        for m, engine in zip(partitions, engines, strict=True):
+            engine.check(self.circuits[m])
         return LocalGates(
-            self.engine,
-            self.gradient,
+            engines,
+            self._method(engines[0]),
             self.circuits[partitions.start : partitions.stop],
             self._inputs[partitions.start : partitions.stop],
             [slice(offsets[m], offsets[m + 1]) for m in partitions],
+            partitions.start,
         )
 
-    def _forward(self, flat: Float, x: Float, gates: LocalGates, exchange: Exchange) -> Trace:
-        gates.begin([self.layout.stacked(flat, m) for m in exchange.partitions])
+    def _forward(
+        self, flat: Float, x: Float, gates: LocalGates, exchange: Exchange, place: Place | None
+    ) -> Trace:
+        gates.begin([self.layout.stacked(flat, m) for m in exchange.partitions], place)
         return forward(x, self.hidden_size, self._hidden_slice, gates, exchange)
 
     def _read(self, flat: Float, trace: Trace) -> Float:
@@ -233,6 +283,31 @@ class QLSTM:
         """The predictions' shape for x (B, T, d_x): (B, d_y), or (B, T, d_y) with `sequence`."""
         steps = (x.shape[1],) if self.sequence else ()
         return (x.shape[0], *steps, self.output_size)
+
+    def _method(self, engine: Engine) -> GradientMethod:
+        return _gradient_for(engine, self._gradient)
+
+    def _next_place(self) -> Place:
+        """A place of its own for every call of the methods that take no place."""
+        self._sweeps += 1
+        return Place((_OWN_SWEEPS, self._sweeps))
+
+    def _check_circuits(self) -> None:
+        """InputError where a given circuit does not fit its partition."""
+        parts = self.partition
+        if len(self.circuits) != parts.count:
+            raise InputError(
+                f"circuits: {len(self.circuits)} given, allowed: one for each of {parts.count} "
+                "partitions"
+            )
+        for m, circuit in enumerate(self.circuits):
+            given = (circuit.features, circuit.outputs)
+            wanted = (len(parts.inputs[m]), parts.outputs[m])
+            if given != wanted:
+                raise InputError(
+                    f"circuit of partition {m}: {given[0]} features and {given[1]} outputs, "
+                    f"allowed: {wanted[0]} and {wanted[1]}, as the partition has"
+                )
 
     def _checked(self, x: Float) -> Float:
         x = float_array("X", x)
@@ -251,15 +326,15 @@ def _entries(indices: tuple[int, ...]) -> Index:
     return np.array(indices)
 
 
-def _gradient_for(engine: Engine, gradient: Gradient | None) -> Gradient:
+def _gradient_for(engine: Engine, gradient: Gradient | GradientMethod | None) -> GradientMethod:
     """The gradient method to use; refuses one that is unknown or that the engine has not."""
     own = engine.capabilities.gradient
-    if gradient is None:
-        return own
-    if gradient not in ("adjoint", "parameter_shift"):
-        raise InputError(f"gradient is {gradient!r}, allowed: 'adjoint' or 'parameter_shift'")
-    if gradient == "adjoint" and own != "adjoint":
+    method = gradient if isinstance(gradient, GradientMethod) else GradientMethod(gradient or own)
+    if method.name not in GRADIENTS:
+        raise InputError(f"gradient is {method.name!r}, allowed: {', '.join(GRADIENTS)}")
+    if method.name == "adjoint" and own != "adjoint":
         raise UnsupportedError(
-            f"engine {engine.name}: gradient 'adjoint' is not available, allowed: 'parameter_shift'"
+            f"engine {engine.name}: gradient 'adjoint' is not available, "
+            "allowed: 'parameter_shift' or 'spsa'"
         )
-    return gradient
+    return method

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.exchange import Exchange
 from hpc_qlstm.model.gates import LocalGates
 
-Index = np.ndarray | slice
+Index = NDArray[np.int64] | slice
 """Entries of v_t: an index array, or a slice where they are consecutive, which is faster."""
 
 
@@ -70,8 +71,8 @@ def reverse(
     size = input_size + hidden_size
     input_slice = slice(hidden_size, None) if hidden_slice.start == 0 else slice(input_size)
     to_x = np.zeros((steps, batch, input_size))
-    to_previous = np.zeros((batch, hidden_size))
-    to_v = np.empty((batch, size))
+    to_previous: Float = np.zeros((batch, hidden_size))
+    to_v: Float = np.empty((batch, size))
     cotangents = np.empty((4, batch, hidden_size))
     totals: list[Float] = []
     # One partition that reads v_t as it stands: its gradient is that of v_t.

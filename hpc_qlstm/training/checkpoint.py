@@ -4,8 +4,9 @@ Layout of a file (format version 1): root attributes `format`, `version`, `check
 `batch`, `optimizer_steps`, `seed`, `best_epoch`, `best_loss` and `versions` (JSON); groups
 `weights`, `best` and `optimizer` with one float64 dataset a name; datasets `config` (TOML text) and
 `history` (one JSON line an epoch); group `data` with the offsets and factors of features and
-targets and a fingerprint of the windows. The checksum is SHA-256 over every name, type, shape and
-value.
+targets, a fingerprint of the windows and one of the circuits; group `progress`, of an epoch under
+way, with `losses`, one for each of its batches, and `circuits`, the counts so far. The checksum is
+SHA-256 over every name, type, shape and value.
 
 The order of shuffled samples is drawn from (seed, epoch), so that the seed and the position are
 the whole random state.
@@ -19,6 +20,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +33,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.errors import InputError
 
 FORMAT, VERSION = "hpc_qlstm checkpoint", 1
-_GROUPS = ("weights", "best", "optimizer", "data")
+_GROUPS = ("weights", "best", "optimizer", "data", "progress")
 _NUMBERS = ("epoch", "batch", "optimizer_steps", "seed", "best_epoch", "best_loss")
 
 
@@ -40,8 +42,8 @@ class Checkpoint:
     """The whole state of a run after `epoch` epochs and `batch` batches of the next one.
 
     weights and best: arrays by name; optimizer: state arrays by name; history: the records of
-    metrics.jsonl; data: scaling and fingerprint of the windows, arrays by name; config: the
-    resolved configuration as TOML.
+    metrics.jsonl; data: scaling and fingerprints, arrays by name; progress: losses and circuit
+    counts of the epoch under way; config: the resolved configuration as TOML.
     """
 
     config: str
@@ -55,6 +57,7 @@ class Checkpoint:
     best_loss: float
     seed: int
     data: dict[str, Float] = field(default_factory=dict)
+    progress: dict[str, Float] = field(default_factory=dict)
     batch: int = 0
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -99,12 +102,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def find_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run's `checkpoints` folder, newest first. Local."""
-    return sorted(folder.glob("epoch-*.h5"), reverse=True)
+    return sorted(folder.glob("epoch-*.h5"), key=_position, reverse=True)
 
 
-def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """The file name of the checkpoint after `epoch` epochs."""
-    return folder / f"epoch-{epoch:08d}.h5"
+def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
+    """The file name of the checkpoint after `epoch` epochs and `batch` batches of the next."""
+    within = f"-batch-{batch:08d}" if batch else ""
+    return folder / f"epoch-{epoch:08d}{within}.h5"
+
+
+def _position(path: Path) -> tuple[int, int, str]:
+    """Epoch and batch of a file name, to sort by."""
+    match = re.fullmatch(r"epoch-(\d+)(?:-batch-(\d+))?\.h5", path.name)
+    return (int(match[1]), int(match[2] or 0), "") if match else (-1, 0, path.name)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:

@@ -6,12 +6,13 @@ be taken up without a word and give meaningless numbers.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.data import Dataset
@@ -31,7 +32,7 @@ _TRAINING_KEYS = (
     "seed",
 )
 # The same file may lie elsewhere now; its content is compared by its fingerprint.
-_FREE_KEYS = {("data", "file")}
+_FREE_KEYS = {("data", "file"), ("model", "ansatz_file")}
 
 
 def require_same_model(stored: Checkpoint, config: Config) -> None:
@@ -61,6 +62,21 @@ def require_same_data(stored: Checkpoint, data: Dataset, source: str) -> None:
             f"{source}: has changed since the run was trained; use predict for new data, "
             "or train for a new run"
         )
+
+
+def require_same_circuits(stored: Checkpoint, circuits: Sequence[Circuit]) -> None:
+    """InputError when the circuits, read from a user's file, are not those of the run. Local."""
+    then = stored.data.get("circuits")
+    if then is not None and not np.array_equal(then, circuits_fingerprint(circuits)):
+        raise InputError(
+            "model.ansatz_file: the circuits are not those that the checkpoint was made with"
+        )
+
+
+def circuits_fingerprint(circuits: Sequence[Circuit]) -> Float:
+    """A SHA-256 of all circuits as 32 numbers."""
+    digest = hashlib.sha256(repr(tuple(circuits)).encode()).digest()
+    return np.frombuffer(digest, dtype=np.uint8).astype(np.float64)
 
 
 def fingerprint(data: Dataset) -> Float:

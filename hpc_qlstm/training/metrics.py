@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.parallel import Communicator, ProcessGrid
+from hpc_qlstm.parallel import Communicator
+from hpc_qlstm.training.counting import CircuitCounts
 
 Record = dict[str, Any]
-"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, seconds."""
+"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, circuits, seconds."""
 
 
 def mean_squared_error(prediction: Float, target: Float) -> float:
@@ -29,22 +32,43 @@ def r_squared(prediction: Float, target: Float) -> float:
     return 1.0 - residual / total if total > rounding else 0.0
 
 
+@dataclass(frozen=True)
+class RankReport:
+    """What one rank did in an epoch: seconds of each collective on all ranks and on its row, the
+    circuits it ran, and the jobs that backends did for it."""
+
+    collectives: list[float]
+    row_collectives: list[float]
+    counts: CircuitCounts
+    jobs: list[dict[str, Any]]
+
+
+def gather_reports(
+    comm: Communicator, row: Communicator, counts: CircuitCounts, jobs: list[dict[str, Any]]
+) -> list[RankReport]:
+    """Every rank's report, on every rank; clears the communicators' logs. Collective."""
+    own = RankReport(list(comm.durations), [] if row is comm else list(row.durations), counts, jobs)
+    reports = comm.allgather_object(own)
+    comm.durations.clear()
+    row.durations.clear()
+    return reports
+
+
 def time_shares(
-    total: float, compute: float, comm: Communicator, row: Communicator, grid: ProcessGrid
+    total: float, compute: float, reports: Sequence[RankReport], row_size: int
 ) -> dict[str, float]:
-    """Rank 0's seconds of an epoch: total, compute, communication, waiting. Collective.
+    """Rank 0's seconds of an epoch: total, compute, communication, waiting. Local.
 
     compute is the engine's time. Of the time that rank 0 spends in a collective, the least that any
     rank of the row spent in the same call counts as communication and the rest as waiting for the
     others. What is left of total is the cell, the readout, the optimizer and Python.
-    Clears the communicators' logs.
     """
-    logs = comm.allgather_object((list(comm.durations), [] if row is comm else list(row.durations)))
-    comm.durations.clear()
-    row.durations.clear()
-    first_row = logs[: grid.row_size]
+    first_row = reports[:row_size]
     communication, spent = 0.0, 0.0
-    for members in ([w for w, _ in logs], [r for _, r in first_row]):
+    for members in (
+        [report.collectives for report in reports],
+        [report.row_collectives for report in first_row],
+    ):
         calls = min(len(log) for log in members)
         table = np.array([log[:calls] for log in members]).reshape(len(members), calls)
         communication += float(table.min(axis=0).sum()) if calls else 0.0
@@ -57,7 +81,7 @@ def time_shares(
     }
 
 
-def append_record(path: Path, record: Record) -> None:
-    """Add one line to a metrics.jsonl."""
+def append_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Add one line to a metrics.jsonl or jobs.jsonl."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")

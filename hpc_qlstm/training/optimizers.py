@@ -21,7 +21,7 @@ class Optimizer(abc.ABC):
 
     def __init__(self, size: int, *names: str) -> None:
         self.steps = 0
-        self.state = {name: np.zeros(size) for name in names}
+        self.state: dict[str, Float] = {name: np.zeros(size) for name in names}
 
     def step(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         """Update the weights (n,) in place with a gradient (n,)."""

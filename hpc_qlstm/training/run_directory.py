@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hpc_qlstm.config import Config
-from hpc_qlstm.config_io import config_text, load_config
+from hpc_qlstm.config_io import SectionT, config_text, load_config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.training.metrics import Record
 
@@ -31,6 +30,11 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     @property
+    def jobs(self) -> Path:
+        """One JSON object for each job of a backend; there with the engine primitive only."""
+        return self.path / "jobs.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
@@ -47,13 +51,32 @@ class RunDirectory:
 
 
 def with_whole_paths(config: Config) -> Config:
-    """The configuration with `~` expanded and an absolute data file, to be used from anywhere."""
+    """The configuration with `~` expanded and absolute files, to be used from anywhere."""
+
+    def whole(section: SectionT, key: str) -> SectionT:
+        value = getattr(section, key)
+        if value is None:
+            return section
+        return section.model_copy(update={key: str(Path(value).expanduser().absolute())})
+
     run_dir = str(Path(config.output.run_dir).expanduser())
-    changes: dict[str, Any] = {"output": config.output.model_copy(update={"run_dir": run_dir})}
-    if config.data.file is not None:
-        file = str(Path(config.data.file).expanduser().absolute())
-        changes["data"] = config.data.model_copy(update={"file": file})
-    return config.model_copy(update=changes)
+    engine = config.engine
+    backends = [
+        entry
+        if entry.noise is None
+        else entry.model_copy(update={"noise": whole(entry.noise, "file")})
+        for entry in engine.backends
+    ]
+    return config.model_copy(
+        update={
+            "output": config.output.model_copy(update={"run_dir": run_dir}),
+            "data": whole(config.data, "file"),
+            "model": whole(config.model, "ansatz_file"),
+            "engine": engine.model_copy(
+                update={"noise": whole(engine.noise, "file"), "backends": backends}
+            ),
+        }
+    )
 
 
 def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:

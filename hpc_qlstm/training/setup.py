@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpc_qlstm.circuits import Circuit
+from hpc_qlstm.circuits.user_ansatz import circuits_from_file
 from hpc_qlstm.config import Config, PartitionConfig
 from hpc_qlstm.data import Dataset, Series, generate, load, make_dataset
-from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import MAX_BLOCKS
 from hpc_qlstm.parallel import (
@@ -25,6 +26,7 @@ from hpc_qlstm.parallel import (
     together,
 )
 from hpc_qlstm.partition import Order, Partition, warnings_for
+from hpc_qlstm.training.engines import build_engines, build_gradient
 from hpc_qlstm.training.step import DistributedModel, partition_costs
 
 
@@ -81,8 +83,12 @@ def place_model(
         return model, process_grid(comm.size, comm.rank, partition_costs(model))
 
     model, grid = together(comm, build)
+    # A rank makes the engines of its own partitions here, where a refusal reaches all ranks.
+    gates = together(comm, lambda: model.local_gates(grid.partitions))
     replicated = config.parallel.cell_update == "replicated"
-    return DistributedModel(model, comm, grid, replicated=replicated)
+    return DistributedModel(
+        model, comm, grid, gates, replicated=replicated, seed=config.training.seed
+    )
 
 
 def build_series(config: Config) -> Series:
@@ -105,22 +111,6 @@ def build_dataset(config: Config) -> Dataset:
         fit_scaler_on=data.fit_scaler_on,
         sequence=config.model.sequence,
     )
-
-
-def build_engine(config: Config, threads: int) -> Engine:
-    """The configured engine. Local."""
-    engine = config.engine
-    if engine.name == "aer":
-        return create_engine(
-            "aer",
-            device=engine.device,
-            precision=engine.precision,
-            threads=threads,
-            options=dict(engine.options),
-        )
-    if engine.name == "native":
-        return create_engine("native", threads=threads, precision=engine.precision)
-    return create_engine(engine.name)
 
 
 def build_partition(
@@ -148,7 +138,7 @@ def build_partition(
 def build_model(config: Config, input_size: int, output_size: int, threads: int = 1) -> QLSTM:
     """The configured QLSTM for data of these sizes. Local; raises InputError."""
     settings = config.model
-    size = input_size + settings.hidden_size
+    partition, circuits = _partition_and_circuits(config, input_size)
     return QLSTM(
         input_size,
         settings.hidden_size,
@@ -156,10 +146,42 @@ def build_model(config: Config, input_size: int, output_size: int, threads: int 
         settings.ansatz,
         settings.depth,
         settings.order,
-        build_partition(config.partition, size, settings.hidden_size, settings.order),
-        build_engine(config, threads),
-        None if config.engine.gradient == "auto" else config.engine.gradient,
+        partition,
+        build_engines(config, partition.count, threads),
+        build_gradient(config),
         encoding=None if settings.encoding == "default" else settings.encoding,
         reupload=settings.reupload,
         sequence=settings.sequence,
+        circuits=circuits,
     )
+
+
+def build_circuits(config: Config, input_size: int, output_size: int) -> tuple[Circuit, ...]:
+    """The circuits of the configured model, without its engines. Local; raises InputError."""
+    settings = config.model
+    partition, circuits = _partition_and_circuits(config, input_size)
+    return QLSTM(
+        input_size,
+        settings.hidden_size,
+        output_size,
+        settings.ansatz,
+        settings.depth,
+        settings.order,
+        partition,
+        encoding=None if settings.encoding == "default" else settings.encoding,
+        reupload=settings.reupload,
+        circuits=circuits,
+    ).circuits
+
+
+def _partition_and_circuits(
+    config: Config, input_size: int
+) -> tuple[Partition, tuple[Circuit, ...] | None]:
+    """The configured partition, and the circuits of a user's file where there is one."""
+    settings = config.model
+    size = input_size + settings.hidden_size
+    partition = build_partition(config.partition, size, settings.hidden_size, settings.order)
+    if settings.ansatz_file is None:
+        return partition, None
+    circuits = circuits_from_file(settings.ansatz_file, partition.inputs, partition.outputs)
+    return partition.with_qubits([circuit.qubits for circuit in circuits]), circuits

@@ -6,6 +6,7 @@ step, on the row), one Allgather of the gradients, one Bcast of the updated weig
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,17 +14,29 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.model import QLSTM, Exchange, LocalExchange
 from hpc_qlstm.model.blocks import Bounds, block_bounds, share
-from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange
+from hpc_qlstm.model.gates import LocalGates, Place
+from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange, together
+
+TRAINING, TESTING, PREDICTING = 0, 1, 2
+"""Phases of a run: each has random numbers of its own, see `Place`."""
 
 
 class DistributedModel:
     """A QLSTM on a process grid. Every rank holds all weights; methods are collective.
 
-    comm: all ranks; grid: this rank's place; replicated: every rank updates the cell.
+    comm: all ranks; grid: this rank's place; gates: its partitions' circuits; replicated: every
+    rank updates the cell; seed: of what engines draw.
     """
 
     def __init__(
-        self, model: QLSTM, comm: Communicator, grid: ProcessGrid, *, replicated: bool = False
+        self,
+        model: QLSTM,
+        comm: Communicator,
+        grid: ProcessGrid,
+        gates: LocalGates,
+        *,
+        replicated: bool = False,
+        seed: int = 0,
     ) -> None:
         self.model = model
         self.comm = comm
@@ -40,17 +53,21 @@ class DistributedModel:
                 model.partition.outputs,
                 replicated=replicated,
             )
-        self.gates = model.local_gates(grid.partitions)
+        self.gates = gates
+        self._seed = seed
         begin, end = model.layout.offsets[-2:]
         self._readout_size = end - begin
         self._sections = [model.layout.section(block) for block in grid.blocks]
         self._buffers: dict[int, tuple[Float, Float]] = {}
 
-    def loss_and_gradient(self, flat: Float, x: Float, y: Float) -> tuple[float, Float]:
+    def loss_and_gradient(
+        self, flat: Float, x: Float, y: Float, step: tuple[int, ...] = ()
+    ) -> tuple[float, Float]:
         """Mean squared error of a batch and its gradient (n,) by the flat weights, on every rank.
 
-        x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank. One
-        rank's result, bit for bit, for every size of the grid.
+        x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank. step:
+        which batch of the run this is, for engines that draw. One rank's result, bit for bit, for
+        every size of the grid. Raises EngineError on every rank when a backend failed on any.
         """
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
@@ -61,7 +78,14 @@ class DistributedModel:
         send, receive = self._buffer(most, width)
         if blocks:
             part = self.model.gradient_blocks(
-                flat, x[samples], y[samples], mine, x.shape[0], self._exchange, self.gates
+                flat,
+                x[samples],
+                y[samples],
+                mine,
+                x.shape[0],
+                self._exchange,
+                self.gates,
+                Place((self._seed, TRAINING, *step), mine[0]),
             )
             own = part.partitions.shape[1]
             send[:blocks, 0] = part.loss
@@ -71,22 +95,48 @@ class DistributedModel:
             self.comm.allgather(send, receive)
         else:
             receive[0] = send
-        return self._add_blocks(receive, bounds, y.size)
+        loss, gradient = self._add_blocks(receive, bounds, y.size)
+        self._raise_failures(loss + float(np.add.reduce(gradient)))
+        return loss, gradient
 
-    def predict(self, flat: Float, x: Float, rows: int = 4096) -> Float:
-        """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time."""
-        chunks = [self._predict_chunk(flat, x[k : k + rows]) for k in range(0, x.shape[0], rows)]
-        return np.concatenate(chunks)
+    def predict(
+        self, flat: Float, x: Float, step: tuple[int, ...] = (PREDICTING,), rows: int = 4096
+    ) -> Float:
+        """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time.
+
+        step: phase and epoch, for engines that draw. Raises EngineError as `loss_and_gradient`.
+        """
+        chunks = [
+            self._predict_chunk(flat, x[k : k + rows], Place((self._seed, *step), k))
+            for k in range(0, x.shape[0], rows)
+        ]
+        prediction = np.concatenate(chunks)
+        self._raise_failures(float(np.add.reduce(prediction, axis=None)))
+        return prediction
+
+    def _raise_failures(self, checked: float) -> None:
+        """Raise on all ranks what failed on any. Collective where `checked` is not finite.
+
+        `checked` has the same value on every rank: a failed engine's numbers are NaN.
+        """
+        if not math.isfinite(checked):
+            together(self.comm, self.gates.raise_failure)
 
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
         if self.comm.size > 1:
             self.comm.bcast(flat)
 
-    def _predict_chunk(self, flat: Float, x: Float) -> Float:
+    def _predict_chunk(self, flat: Float, x: Float, place: Place) -> Float:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
-        part = self.model.predict_local(flat, x[mine[0] : mine[-1]], self._exchange, self.gates)
+        part = self.model.predict_local(
+            flat,
+            x[mine[0] : mine[-1]],
+            self._exchange,
+            self.gates,
+            Place(place.key, place.first + mine[0]),
+        )
         if self.comm.size == 1:
             assert part is not None
             return part

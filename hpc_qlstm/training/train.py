@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import Source, load_config
+from hpc_qlstm.errors import EngineError, HpcQlstmError, TrainingError
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator, together
 from hpc_qlstm.training.checkpoint import load_newest
 from hpc_qlstm.training.metrics import Record
@@ -121,13 +123,31 @@ def _run(
             progress.say(note)
         writer = RunWriter(run, config)
         while trainer.state.epoch < epochs:
-            record = trainer.run_epoch()
+            try:
+                record = trainer.run_epoch()
+            except (EngineError, TrainingError) as error:
+                # Every rank raises the same: the run ends in step, at a checkpoint.
+                on_root(comm, partial(_save_what_is_there, writer, trainer, error))
+                raise
             if comm.rank == 0:
                 writer.write(trainer, record)
             progress.epoch(record)
     views = trainer.model.model.layout.views
     state = trainer.state
     return Result(run.path, config, views(state.weights), views(state.best), state.history)
+
+
+def _save_what_is_there(writer: RunWriter, trainer: Trainer, error: HpcQlstmError) -> None:
+    """A checkpoint before the run ends with an error, named in the error's message. For rank 0."""
+    state = trainer.state
+    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}: "
+    where = place if isinstance(error, EngineError) else ""
+    try:
+        path = writer.write_last(trainer)
+        outcome = f"the state before it is saved in {path}; resume goes on from there"
+    except OSError as refused:
+        outcome = f"its state could not be saved ({refused.strerror or refused})"
+    error.args = (f"{where}{error}; {outcome}",)
 
 
 def _describe(trainer: Trainer) -> str:
@@ -139,7 +159,8 @@ def _describe(trainer: Trainer) -> str:
     replicas = f" in {grid.replicas} replicas" if grid.replicas > 1 else ""
     return (
         f"{config.data.source}: {model.partition.count} partitions of {qubits}{more} qubits, "
-        f"{model.layout.size} weights, engine {model.engine.name} ({model.gradient}), "
+        f"{model.layout.size} weights, engine {config.engine.name} "
+        f"({trainer.model.gates.gradient}), "
         f"{size} rank{'s' if size > 1 else ''}{replicas}, "
         f"{trainer.data.train_x.shape[0]} training and {trainer.data.test_x.shape[0]} test windows"
     )

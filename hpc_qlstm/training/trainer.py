@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config_io import config_text
-from hpc_qlstm.errors import TrainingError
+from hpc_qlstm.errors import EngineError, TrainingError
 from hpc_qlstm.training.checkpoint import Checkpoint, compare_names
 from hpc_qlstm.training.compatibility import (
+    circuits_fingerprint,
     fingerprint,
+    require_same_circuits,
     require_same_data,
     require_same_training,
 )
-from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared, time_shares
+from hpc_qlstm.training.counting import CircuitCounts, LocalCounter
+from hpc_qlstm.training.metrics import (
+    RankReport,
+    Record,
+    gather_reports,
+    mean_squared_error,
+    r_squared,
+    time_shares,
+)
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
 from hpc_qlstm.training.setup import Setup
+from hpc_qlstm.training.step import TESTING
 
 _SHUFFLE_STREAM = 10_000
+
+Rows = slice | NDArray[np.int64]
+"""The samples of a batch."""
 
 
 @dataclass
 class State:
-    """Where training stands: what a checkpoint holds, in the form the loop works on."""
+    """Where training stands: what a checkpoint holds, in the form the loop works on.
+
+    batch and losses: batches done of the epoch under way, and their losses; counts: the circuits
+    that this epoch has run so far on all ranks, see `CircuitCounts`.
+    """
 
     weights: Float
     epoch: int = 0
+    batch: int = 0
+    losses: list[float] = field(default_factory=list)
+    counts: CircuitCounts = field(default_factory=CircuitCounts)
     best: Float = field(default_factory=lambda: np.empty(0))
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -55,21 +78,35 @@ class Trainer:
             initial = layout.flatten(weights)
         self.state = State(initial, best=initial.copy())
         self._optimizer = create_optimizer(self._training, layout.size)
+        self._jobs: list[dict[str, Any]] = []
 
     def run_epoch(self) -> Record:
-        """Train one epoch and evaluate; returns and remembers its record."""
+        """Train one epoch, or what is left of it, and evaluate; returns and remembers its record.
+
+        When it raises EngineError or TrainingError, the state is that of the last batch that was
+        finished, which can be saved and gone on from.
+        """
         start = perf_counter()
         gates, state = self.model.gates, self.state
         gates.seconds = 0.0
         rate = learning_rate(self._training, state.epoch)
-        losses = [
-            self._train_batch(rows, rate, number)
-            for number, rows in enumerate(self._batches(state.epoch))
-        ]
-        train_loss = float(np.mean(losses))
-        prediction = self.model.predict(state.weights, self.data.test_x)
-        test_loss = mean_squared_error(prediction, self.data.test_y)
-        self._require_finite("the test loss", test_loss)
+        counter = LocalCounter(gates.engines)
+        try:
+            for number, rows in enumerate(self._batches(state.epoch)):
+                if number >= state.batch:
+                    state.losses.append(self._train_batch(rows, rate, number))
+                    state.batch = number + 1
+            counter.evaluating()
+            prediction = self.model.predict(state.weights, self.data.test_x, (TESTING, state.epoch))
+            test_loss = mean_squared_error(prediction, self.data.test_y)
+            self._require_finite("the test loss", test_loss)
+        except (EngineError, TrainingError):
+            # All ranks are here together: what failed has reached every one of them.
+            self._gather(counter)
+            raise
+        seconds = perf_counter() - start
+        reports = self._gather(counter)
+        train_loss = float(np.mean(state.losses))
         state.epoch += 1
         record: Record = {
             "epoch": state.epoch,
@@ -77,15 +114,30 @@ class Trainer:
             "test_loss": test_loss,
             "test_r2": r_squared(prediction, self.data.test_y),
             "learning_rate": rate,
+            "circuits": state.counts.to_dict(),
         }
-        record["seconds"] = time_shares(
-            perf_counter() - start, gates.seconds, self.model.comm, self.model.row, self.model.grid
-        )
+        record["seconds"] = time_shares(seconds, gates.seconds, reports, self.model.grid.row_size)
+        state.batch, state.losses, state.counts = 0, [], CircuitCounts()
         if test_loss < state.best_loss:
             state.best, state.best_epoch = state.weights.copy(), state.epoch
             state.best_loss = test_loss
         state.history.append(record)
         return record
+
+    def take_jobs(self) -> list[dict[str, Any]]:
+        """The jobs of backends on all ranks since this was last called. Local."""
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def _gather(self, counter: LocalCounter) -> list[RankReport]:
+        """All ranks' reports since the counter began, their circuits and jobs added up here."""
+        state = self.state
+        jobs = [asdict(job) for e in self.model.gates.engines for job in e.take_jobs()]
+        reports = gather_reports(self.model.comm, self.model.row, counter.counts(), jobs)
+        for rank, report in enumerate(reports):
+            state.counts = state.counts + report.counts
+            self._jobs += [{"epoch": state.epoch + 1, "rank": rank, **job} for job in report.jobs]
+        return reports
 
     def checkpoint(self) -> Checkpoint:
         """The whole state as a checkpoint. Local."""
@@ -94,6 +146,8 @@ class Trainer:
         return Checkpoint(
             config=config_text(self.config),
             epoch=state.epoch,
+            batch=state.batch,
+            progress={"losses": np.array(state.losses), "circuits": state.counts.to_array()},
             weights=views(state.weights),
             optimizer=self._optimizer.state,
             optimizer_steps=self._optimizer.steps,
@@ -104,6 +158,7 @@ class Trainer:
             seed=self._training.seed,
             data={
                 "fingerprint": fingerprint(self.data),
+                "circuits": circuits_fingerprint(self.model.model.circuits),
                 **{
                     f"{name}.{part}": getattr(scaler, part)
                     for name, scaler in scalers.items()
@@ -120,17 +175,22 @@ class Trainer:
         compare_names(stored.best, expected, "checkpoint best weights")
         require_same_training(stored, self.config)
         require_same_data(stored, self.data, self.config.data.source)
+        require_same_circuits(stored, self.model.model.circuits)
         self._optimizer.restore(stored.optimizer_steps, stored.optimizer)
+        progress = stored.progress
         self.state = State(
             layout.flatten(stored.weights),
             stored.epoch,
+            stored.batch,
+            progress["losses"].tolist() if stored.batch else [],
+            CircuitCounts.from_array(progress["circuits"]) if progress else CircuitCounts(),
             layout.flatten(stored.best),
             stored.best_epoch,
             stored.best_loss,
             list(stored.history),
         )
 
-    def _batches(self, epoch: int) -> list[slice | np.ndarray]:
+    def _batches(self, epoch: int) -> list[Rows]:
         """The samples of each batch: consecutive, or drawn anew from (seed, epoch)."""
         count, size = self.data.train_x.shape[0], self._training.batch_size
         slices = [slice(k, min(k + size, count)) for k in range(0, count, size)]
@@ -140,11 +200,14 @@ class Trainer:
         order = rng.permutation(count)
         return [order[part] for part in slices]
 
-    def _train_batch(self, rows: slice | np.ndarray, rate: float, number: int) -> float:
+    def _train_batch(self, rows: Rows, rate: float, number: int) -> float:
         weights = self.state.weights
         with np.errstate(over="ignore", invalid="ignore"):  # checked below, with one message
             loss, gradient = self.model.loss_and_gradient(
-                weights, self.data.train_x[rows], self.data.train_y[rows]
+                weights,
+                self.data.train_x[rows],
+                self.data.train_y[rows],
+                (self.state.epoch, number),
             )
         self._require_finite(f"batch {number + 1}: the loss", loss)
         self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import monotonic
 
 from hpc_qlstm.config import Config
@@ -33,6 +34,7 @@ class RunWriter:
         due = monotonic() >= self._next if every is None else epoch % every == 0
         try:
             append_record(self._run.metrics, record)
+            self._write_jobs(trainer)
             if due or epoch == self._last_epoch:
                 self._save(trainer)
                 self._next = monotonic() + self._settings.interval
@@ -42,9 +44,20 @@ class RunWriter:
                 f"({error.strerror or error}); after epoch {epoch}, the last checkpoint is valid"
             ) from error
 
-    def _save(self, trainer: Trainer) -> None:
-        folder = self._run.checkpoints
-        save_checkpoint(checkpoint_path(folder, trainer.state.epoch), trainer.checkpoint())
+    def write_last(self, trainer: Trainer) -> Path:
+        """Save the state of a run that cannot go on; returns the checkpoint. Raises OSError."""
+        self._write_jobs(trainer)
+        return self._save(trainer)
+
+    def _write_jobs(self, trainer: Trainer) -> None:
+        for job in trainer.take_jobs():
+            append_record(self._run.jobs, job)
+
+    def _save(self, trainer: Trainer) -> Path:
+        folder, state = self._run.checkpoints, trainer.state
+        path = checkpoint_path(folder, state.epoch, state.batch)
+        save_checkpoint(path, trainer.checkpoint())
         keep = self._settings.keep
         for old in find_checkpoints(folder)[keep:] if keep else []:
             old.unlink(missing_ok=True)
+        return path

@@ -1,0 +1,114 @@
+"""What a configuration needs before it is run: circuits for each gradient method. Local.
+
+A circuit is one execution with its own angles, whatever its shots. Counted are, for every sample,
+time step, gate (4) and partition: 1 for the forward pass, and for the gradient 1 vector-Jacobian
+product (adjoint), 2 A (parameter_shift, A variable angles) or 2 K (spsa, K directions); all of it
+times the number of noise scales where zero-noise extrapolation is on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpc_qlstm.circuits import Circuit
+from hpc_qlstm.config import Config
+from hpc_qlstm.data import Dataset
+from hpc_qlstm.engines.base import GRADIENTS, Gradient
+from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.training.setup import build_circuits, build_dataset
+
+
+@dataclass(frozen=True)
+class PartitionResources:
+    """One partition's circuit: sizes, weights of all four gates, variable angles, noise scales of
+    its mitigation, and calibration circuits."""
+
+    partition: int
+    qubits: int
+    features: int
+    outputs: int
+    weights: int
+    angles: int
+    gates: int
+    scales: int
+    calibration: int
+
+
+@dataclass(frozen=True)
+class CircuitDemand:
+    """Circuits with one gradient method: of a full batch's step, of an epoch's training."""
+
+    gradient: Gradient
+    step: int
+    training: int
+
+
+@dataclass(frozen=True)
+class Resources:
+    """A configuration's partitions and the circuits that a run of it executes.
+
+    evaluation: circuits of the test part in an epoch; calibration: in the whole run, on one
+    replica; configured: the gradient method that the run would take.
+    """
+
+    partitions: list[PartitionResources]
+    demands: list[CircuitDemand]
+    evaluation: int
+    calibration: int
+    configured: Gradient
+
+    @property
+    def training(self) -> int:
+        """Circuits of an epoch's training with the configured gradient method."""
+        return next(d.training for d in self.demands if d.gradient == self.configured)
+
+
+def resources(config: Config, data: Dataset | None = None) -> Resources:
+    """Count what the configuration needs. Raises InputError where it cannot be used."""
+    data = build_dataset(config) if data is None else data
+    input_size, output_size = data.train_x.shape[2], data.train_y.shape[-1]
+    circuits = build_circuits(config, input_size, output_size)
+    parts = [_of_partition(config, m, circuit) for m, circuit in enumerate(circuits)]
+    steps = data.train_x.shape[1]
+    windows, batch = data.train_x.shape[0], min(config.training.batch_size, data.train_x.shape[0])
+    forward = len(GATES) * steps * sum(part.scales for part in parts)
+    demands = []
+    for gradient in GRADIENTS:
+        each = {
+            "adjoint": [1] * len(parts),
+            "parameter_shift": [2 * part.angles for part in parts],
+            "spsa": [2 * config.engine.spsa_average] * len(parts),
+        }[gradient]
+        total = sum(count * part.scales for count, part in zip(each, parts, strict=True))
+        backward = len(GATES) * steps * total
+        demands.append(
+            CircuitDemand(gradient, batch * (forward + backward), windows * (forward + backward))
+        )
+    return Resources(
+        parts,
+        demands,
+        data.test_x.shape[0] * forward,
+        sum(part.calibration for part in parts),
+        _configured(config),
+    )
+
+
+def _of_partition(config: Config, m: int, circuit: Circuit) -> PartitionResources:
+    mitigation = config.engine.of_partition(m).mitigation
+    return PartitionResources(
+        m,
+        circuit.qubits,
+        circuit.features,
+        circuit.outputs,
+        len(GATES) * circuit.weight_count,
+        circuit.angle_count,
+        len(circuit.gates),
+        1 if mitigation.zne == "none" else len(mitigation.scales),
+        2 if mitigation.readout else 0,
+    )
+
+
+def _configured(config: Config) -> Gradient:
+    if config.engine.gradient != "auto":
+        return config.engine.gradient
+    return "adjoint" if config.engine.name in ("native", "reference") else "parameter_shift"

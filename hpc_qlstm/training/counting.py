@@ -1,0 +1,62 @@
+"""Circuits that a run executes: counted where engines run them, summed over ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.engines import Engine
+
+
+@dataclass(frozen=True)
+class CircuitCounts:
+    """Circuits of training, of the test part's evaluation, and for calibration; see `Engine`."""
+
+    training: int = 0
+    evaluation: int = 0
+    calibration: int = 0
+
+    def __add__(self, other: CircuitCounts) -> CircuitCounts:
+        return CircuitCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def to_dict(self) -> dict[str, int]:
+        """The counts by name, as in metrics.jsonl."""
+        return asdict(self)
+
+    def to_array(self) -> Float:
+        """The counts as a checkpoint has them."""
+        return np.array(astuple(self), dtype=np.float64)
+
+    @classmethod
+    def from_array(cls, values: Float) -> CircuitCounts:
+        """From a checkpoint."""
+        return cls(*(int(value) for value in values))
+
+
+class LocalCounter:
+    """What this rank's engines run from now on; training until `evaluating` is called."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        # Partitions may share an engine, which counts once.
+        self._engines = list({id(engine): engine for engine in engines}.values())
+        self._start = self._now()
+        self._trained: int | None = None
+
+    def evaluating(self) -> None:
+        """From here on circuits are counted as evaluation."""
+        self._trained = self._now()[0]
+
+    def counts(self) -> CircuitCounts:
+        """The counts so far, of this rank alone."""
+        executions, calibrations = self._now()
+        trained = executions if self._trained is None else self._trained
+        return CircuitCounts(
+            trained - self._start[0], executions - trained, calibrations - self._start[1]
+        )
+
+    def _now(self) -> tuple[int, int]:
+        engines = self._engines
+        return sum(e.executions for e in engines), sum(e.calibrations for e in engines)

@@ -1,0 +1,103 @@
+"""Engines of a run: one for all partitions, or one processor for each, made where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from hpc_qlstm.config import Config
+from hpc_qlstm.engines import Engine, create_engine
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.model.gates import GradientMethod
+
+
+def build_engines(config: Config, partitions: int, threads: int) -> Engine | Sequence[Engine]:
+    """The configured engine, or one for each partition where engines stand for processors. Local.
+
+    Raises InputError when engine.backends does not fit the partitions.
+    """
+    engine = config.engine
+    if engine.name == "native":
+        return create_engine("native", threads=threads, precision=engine.precision)
+    if engine.name == "reference":
+        return create_engine("reference")
+    if len(engine.backends) not in (0, 1, partitions):
+        raise InputError(
+            f"engine.backends has {len(engine.backends)} entries, allowed: 1 or one for each of "
+            f"{partitions} partitions"
+        )
+    return ProcessorEngines(config, partitions, threads)
+
+
+def build_gradient(config: Config) -> GradientMethod | None:
+    """The configured gradient method; None for the engine's own. Local."""
+    engine = config.engine
+    if engine.gradient == "auto":
+        return None
+    return GradientMethod(engine.gradient, engine.spsa_step, engine.spsa_average)
+
+
+class ProcessorEngines(Sequence[Engine]):
+    """An engine for each partition, made when it is first asked for.
+
+    A rank asks for those of its own partitions only: a session on a quantum processor is opened by
+    the rank that uses it and by no other.
+    """
+
+    def __init__(self, config: Config, partitions: int, threads: int) -> None:
+        self._config = config
+        self._threads = threads
+        self._made: list[Engine | None] = [None] * partitions
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[Engine]:
+        return (self[m] for m in range(len(self)))
+
+    @overload
+    def __getitem__(self, m: int) -> Engine: ...
+
+    @overload
+    def __getitem__(self, m: slice) -> list[Engine]: ...
+
+    def __getitem__(self, m: int | slice) -> Engine | list[Engine]:
+        if isinstance(m, slice):
+            return [self[k] for k in range(*m.indices(len(self)))]
+        found = self._made[m]
+        if found is None:
+            found = self._made[m] = processor_engine(self._config, m, self._threads)
+        return found
+
+
+def processor_engine(config: Config, m: int, threads: int) -> Engine:
+    """The engine of partition m for the engines aer and primitive. Local; raises InputError."""
+    engine = config.engine.of_partition(m)
+    seed = config.training.seed
+    if engine.name == "aer":
+        return create_engine(
+            "aer",
+            device=engine.device,
+            precision=engine.precision,
+            threads=threads,
+            options=dict(engine.options),
+            shots=engine.shots,
+            seed=seed,
+            noise=engine.noise,
+            mitigation=engine.mitigation,
+            call_memory_mb=engine.call_memory_mb,
+            optimization_level=engine.optimization_level,
+        )
+    return create_engine(
+        "primitive",
+        backend=engine.backend,
+        shots=engine.shots,
+        seed=seed,
+        mitigation=engine.mitigation,
+        optimization_level=engine.optimization_level,
+        mode=engine.mode,
+        options=dict(engine.options),
+        retries=engine.retries,
+        retry_wait=engine.retry_wait,
+        timeout=engine.timeout,
+    )
