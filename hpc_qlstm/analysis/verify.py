@@ -1,7 +1,8 @@
 """Every engine that is here on a configuration's own circuits, against each other. Collective.
 
 Random features, weights and cotangents; outputs and gradients are compared with those of an exact
-engine, so that a broken installation shows before a long run does.
+engine, so that a broken installation shows before a long run does. The configured engine is
+compared too where it samples: with an exact engine of the same noise, by z-scores.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from time import perf_counter
 
 import numpy as np
 
+from hpc_qlstm.analysis.sampled import gaussian_errors, sampled_and_exact, samples, z_scores
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.engines import Engine, create_engine
-from hpc_qlstm.errors import HpcQlstmError
+from hpc_qlstm.errors import HpcQlstmError, UnsupportedError
 from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.parallel import Communicator, on_root, take_gpu, together
+from hpc_qlstm.parallel import Communicator, on_root, take_gpu, threads_per_rank, together
 from hpc_qlstm.training.setup import build_dataset, place_model
 
 SAMPLES = 2
@@ -30,7 +32,8 @@ LIMITS = {"double": 1e-10, "single": 1e-4}
 class Verdict:
     """One engine on one circuit: largest differences, seconds of a gradient, or why there is none.
 
-    `reason` is empty where the engine ran; outputs and gradients are NaN where it did not.
+    The differences of a sampled engine are z-scores. `reason` is empty where the engine ran;
+    outputs and gradients are NaN where it did not.
     """
 
     partitions: tuple[int, ...]
@@ -41,6 +44,7 @@ class Verdict:
     limit: float
     seconds: float
     reason: str = ""
+    sampled: bool = False
 
     @property
     def good(self) -> bool:
@@ -60,11 +64,56 @@ def verify(config: Config, comm: Communicator) -> list[Verdict]:
     kinds: dict[Circuit, list[int]] = {}
     for m in placed.grid.partitions:
         kinds.setdefault(placed.model.circuits[m], []).append(m)
-    own = together(
-        comm, lambda: [v for c, where in kinds.items() for v in _compare(config, c, tuple(where))]
-    )
+    threads = config.engine.threads or threads_per_rank(comm)
+
+    def compare() -> list[Verdict]:
+        verdicts = [v for c, where in kinds.items() for v in _compare(config, c, tuple(where))]
+        if samples(config):
+            for m in placed.grid.partitions:
+                verdicts.append(_compare_sampled(config, m, placed.model.circuits[m], threads))
+        return verdicts
+
+    own = together(comm, compare)
     gathered = comm.allgather_object(own if placed.grid.replica == 0 else [])
     return [verdict for verdicts in gathered for verdict in verdicts]
+
+
+def _random_arrays(config: Config, circuit: Circuit, m: int) -> tuple[Float, Float, Float]:
+    """Features (B, D_m), weights (4, *weight_shape) and cotangents (4, B, n_out)."""
+    rng = np.random.default_rng([config.training.seed, m])
+    return (
+        rng.uniform(-1, 1, (SAMPLES, circuit.features)),
+        rng.normal(size=(len(GATES), *circuit.weight_shape)),
+        rng.normal(size=(len(GATES), SAMPLES, circuit.outputs)),
+    )
+
+
+def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> Verdict:
+    """The configured engine of partition m against an exact one with its noise."""
+    engine = config.engine.of_partition(m)
+    text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
+    place = engine.backend if engine.name == "primitive" else engine.noise.backend
+    name = f"{engine.name}, {engine.shots} shots" + (f", {place}" if place else "")
+    features, weights, _ = _random_arrays(config, circuit, m)
+    nan = float("nan")
+    try:
+        if not engine.shots:
+            raise UnsupportedError("exact, no shots")
+        sampled, exact = sampled_and_exact(config, m, threads)
+        start = perf_counter()
+        outputs, derivatives, bound = z_scores(
+            sampled,
+            exact,
+            circuit,
+            features,
+            weights,
+            engine.shots,
+            gaussian=gaussian_errors(config, m),
+        )
+        seconds = perf_counter() - start
+    except HpcQlstmError as error:
+        return Verdict((m,), text, name, nan, nan, nan, nan, str(error), True)
+    return Verdict((m,), text, name, outputs, derivatives, bound, seconds, sampled=True)
 
 
 def _data_sizes(config: Config) -> tuple[int, int]:
@@ -90,12 +139,7 @@ def _engines(config: Config) -> Iterator[tuple[str, str, Callable[[], Engine]]]:
 
 
 def _compare(config: Config, circuit: Circuit, where: tuple[int, ...]) -> Iterator[Verdict]:
-    rng = np.random.default_rng([config.training.seed, where[0]])
-    arrays = (
-        rng.uniform(-1, 1, (SAMPLES, circuit.features)),
-        rng.normal(size=(len(GATES), *circuit.weight_shape)),
-        rng.normal(size=(len(GATES), SAMPLES, circuit.outputs)),
-    )
+    arrays = _random_arrays(config, circuit, where[0])
     text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
     expected: tuple[Float, Float, Float] | None = None
     for name, precision, make in _engines(config):

@@ -54,11 +54,11 @@ class Draw:
 
     def seed(self) -> int:
         """A number for generators that take one seed a call: 31 bits, the same for all rows."""
-        return int(np.random.SeedSequence(self.key).generate_state(1, np.uint32)[0] >> 1)
+        return int(self._sequence().generate_state(1, np.uint32)[0] >> 1)
 
     def generators(self) -> Iterator[np.random.Generator]:
         """A generator for every row, to be used before the next one is asked for."""
-        philox = np.random.Philox(np.random.SeedSequence(self.key))
+        philox = np.random.Philox(self._sequence())
         generator = np.random.Generator(philox)
         state = philox.state
         counter = state["state"]["counter"]
@@ -67,3 +67,7 @@ class Draw:
             counter[:] = (0, 0, position, sample)
             philox.state = state
             yield generator
+
+    def _sequence(self) -> np.random.SeedSequence:
+        # With the length, because SeedSequence takes (1,) and (1, 0) for the same.
+        return np.random.SeedSequence((len(self.key), *self.key))

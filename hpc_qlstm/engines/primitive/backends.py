@@ -79,7 +79,7 @@ def _generic(name: str, where: str) -> Any:
         raise InputError(
             f"{where}: {name!r} given, allowed: generic:QUBITS with 2 to {_MOST_GENERIC} qubits"
         )
-    return GenericBackendV2(int(text), seed=_GENERIC_SEED)
+    return _repeatable(GenericBackendV2(int(text), seed=_GENERIC_SEED))
 
 
 def _fake(name: str, where: str) -> Any:
@@ -92,10 +92,20 @@ def _fake(name: str, where: str) -> Any:
         warnings.simplefilter("ignore")  # of backends that were not asked for
         provider = FakeProviderForBackendV2()
     try:
-        return provider.backend(name)
+        return _repeatable(provider.backend(name))
     except Exception:
         names = sorted(backend.name for backend in provider.backends())
         raise InputError(f"{where}: {name!r} is not known, allowed: {', '.join(names)}") from None
+
+
+def _repeatable(backend: Any) -> Any:
+    """A simulated backend whose samples do not depend on the number of threads.
+
+    Aer seeds shots on several threads by thread; these backends simulate with Aer.
+    """
+    if hasattr(backend.options, "max_parallel_shots"):
+        backend.set_options(max_parallel_shots=1)
+    return backend
 
 
 def runtime_package(where: str) -> Any:

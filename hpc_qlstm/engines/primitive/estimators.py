@@ -43,6 +43,8 @@ def estimator_source(backend: Any, mode: str, options: Mapping[str, Any]) -> Est
     """The source for a name, an EstimatorV2 or a BackendV2. Raises InputError."""
     if mode not in MODES:
         raise InputError(f"engine primitive: mode is {mode!r}, allowed: {', '.join(MODES)}")
+    if mode != "job" and not (isinstance(backend, str) and backend.startswith("ibm:")):
+        raise InputError(f"engine primitive: mode {mode!r} is for ibm:NAME, not for {backend!r}")
     if not isinstance(backend, str):
         return _of_object(backend, options)
     if backend == "statevector":
@@ -51,8 +53,6 @@ def estimator_source(backend: Any, mode: str, options: Mapping[str, Any]) -> Est
         return _aer(options)
     if backend.startswith("ibm:"):
         return _ibm(backend, mode, options)
-    if mode != "job":
-        raise InputError(f"engine primitive: mode {mode!r} is for ibm:NAME, not for {backend!r}")
     if ":" in backend and not backend.startswith("generic:"):
         return _of_object(object_by_name(backend, WHERE), options)
     try:

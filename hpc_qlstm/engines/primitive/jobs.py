@@ -55,23 +55,18 @@ class JobRunner:
         for attempt in range(1, self._retries + 2):
             start = time.monotonic()
             job = _Submission(submit)
-            try:
-                value = read(job.result(self._timeout))
-            except _PERMANENT as error:
-                raise EngineError(f"{self._backend}: {_text(error)}") from error
-            except Exception as error:
-                failures.append(f"{job.id}: {_text(error)}" if job.id else _text(error))
-                logger.warning("%s: try %d failed: %s", self._backend, attempt, failures[-1])
-                found = job.result_after_all()
-                if found is None:
-                    self._pause(attempt)
-                    continue
+            found, error = self._fetched(job)
+            if error is None:
                 try:
                     value = read(found)
                 except EngineError as unusable:
-                    failures.append(_text(unusable))
-                    self._pause(attempt)
-                    continue
+                    error = unusable
+            if error is not None:
+                failures.append(f"{job.id}: {_text(error)}" if job.id else _text(error))
+                logger.warning("%s: try %d failed: %s", self._backend, attempt, failures[-1])
+                if attempt <= self._retries:
+                    time.sleep(min(_LONGEST_WAIT, self._wait * 2.0 ** (attempt - 1)))
+                continue
             seconds = time.monotonic() - start
             logger.info("%s: job %s, %d circuits, %.1f s", self._backend, job.id, circuits, seconds)
             self.records.append(JobRecord(self._backend, job.id, circuits, attempt, seconds))
@@ -79,9 +74,15 @@ class JobRunner:
         tries = f"{len(failures)} tries" if len(failures) > 1 else "one try"
         raise EngineError(f"{self._backend}: no result after {tries}: {'; '.join(failures)}")
 
-    def _pause(self, attempt: int) -> None:
-        if attempt <= self._retries:
-            time.sleep(min(_LONGEST_WAIT, self._wait * 2.0 ** (attempt - 1)))
+    def _fetched(self, job: _Submission) -> tuple[Any, Exception | None]:
+        """A job's result, or why there is none; raises EngineError for what stays as it is."""
+        try:
+            return job.result(self._timeout), None
+        except _PERMANENT as error:
+            raise EngineError(f"{self._backend}: {_text(error)}") from error
+        except Exception as error:
+            found = job.result_after_all()
+            return found, None if found is not None else error
 
 
 class _Submission:

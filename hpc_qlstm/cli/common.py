@@ -1,0 +1,83 @@
+"""What the commands share: the app, options, the communicator, and how rank 0 prints."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.parallel import ending_all, open_communicator
+
+app = typer.Typer(
+    name="hpc-qlstm",
+    help="Train distributed quantum LSTMs, alone or under mpirun.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a configuration key."),
+]
+
+
+class Which(StrEnum):
+    """Which weights of a run to use."""
+
+    last = "last"
+    best = "best"
+
+
+WhichOption = Annotated[
+    Which, typer.Option("--weights", help="Of the last epoch, or of the best test loss.")
+]
+
+
+@contextlib.contextmanager
+def collective() -> Iterator[Any]:
+    """The communicator for a command; an exception on one rank ends all."""
+    comm = open_communicator()
+    with ending_all(comm):
+        yield comm
+
+
+def console() -> Console:
+    """Where results go: standard output, never wrapped."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as text, columns aligned; lines are never wrapped, so that scripts can read them."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def numbers(text: str, kind: type[float], option: str, largest: float) -> list[Any]:
+    """Comma-separated numbers of an option; raises InputError."""
+    try:
+        values = [kind(part) for part in text.split(",")]
+    except ValueError:
+        values = [-1]
+    if not all(0 <= value <= largest for value in values):
+        raise InputError(f"{option} {text!r}: allowed: numbers from 0 to {largest:g}, with commas")
+    return values
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    console().print(json.dumps(value, indent=2), markup=False)
+
+
+def print_error(message: str) -> None:
+    """Print a message on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {message}", markup=False)

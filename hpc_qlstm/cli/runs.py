@@ -1,0 +1,104 @@
+"""Commands on runs: train, resume, evaluate, predict, report, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpc_qlstm.cli.common import (
+    RunArgument,
+    SetOption,
+    Which,
+    WhichOption,
+    app,
+    collective,
+    console,
+    print_json,
+)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    overrides: SetOption = None,
+) -> None:
+    """Train a configuration into its run directory."""
+    from hpc_qlstm import run
+
+    _report(run.train(config, overrides=overrides or []))
+
+
+@app.command()
+def resume(run_dir: RunArgument, overrides: SetOption = None) -> None:
+    """Go on with a run from its newest valid checkpoint, on any allowed number of ranks."""
+    from hpc_qlstm import run
+
+    _report(run.resume(run_dir, overrides=overrides or []))
+
+
+@app.command()
+def evaluate(run_dir: RunArgument, weights: WhichOption = Which.last) -> None:
+    """Score a run on its training and test windows; prints JSON."""
+    from hpc_qlstm.analysis.evaluation import evaluate as evaluate_run
+
+    with collective() as comm:
+        evaluation = evaluate_run(run_dir, comm, weights.value)
+        print_json({"epoch": evaluation.epoch, **evaluation.scores})
+
+
+@app.command()
+def predict(
+    run_dir: RunArgument,
+    data: Annotated[Path, typer.Option("--data", help="A CSV, NPZ or HDF5 file.")],
+    output: Annotated[Path, typer.Option("--output", help="The CSV file to write.")] = Path(
+        "predictions.csv"
+    ),
+    weights: WhichOption = Which.last,
+) -> None:
+    """Predict the windows of a file with a trained run; writes a CSV."""
+    from hpc_qlstm.analysis.evaluation import predict as predict_file
+
+    with collective() as comm:
+        count = predict_file(run_dir, data, output, comm, weights.value)
+        console().print(f"wrote {count} predictions to {output}", markup=False)
+
+
+@app.command()
+def report(run_dir: RunArgument) -> None:
+    """Draw a run's figures and write its report.html anew."""
+    from hpc_qlstm.run import write_analysis
+
+    with collective() as comm:
+        write_analysis(run_dir, comm)
+        console().print(f"wrote {run_dir / 'report.html'}", markup=False)
+
+
+@app.command()
+def export(
+    run_dir: RunArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder to write; default RUN/export.")
+    ] = None,
+    weights: WhichOption = Which.last,
+    free: Annotated[
+        bool, typer.Option("--free", help="Leave weights as parameters; values in the manifest.")
+    ] = False,
+) -> None:
+    """Write a run's trained sub-circuits as OpenQASM 3 and QPY."""
+    from hpc_qlstm.analysis.export import export as export_run
+
+    with collective() as comm:
+        files = export_run(run_dir, output, comm, weights.value, free=free)
+        console().print(f"wrote {len(files)} files to {files[0].parent}", markup=False)
+
+
+def _report(result: Any) -> None:
+    last = result.history[-1] if result.history else {}
+    console().print(
+        f"{result.run_dir}: epoch {last.get('epoch', 0)}, "
+        f"test loss {last.get('test_loss', float('nan')):.4e}, "
+        f"R2 {last.get('test_r2', float('nan')):.4f}",
+        markup=False,
+    )

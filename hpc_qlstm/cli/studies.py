@@ -1,0 +1,156 @@
+"""Commands that study a configuration or this machine: verify, resources, noise, info."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpc_qlstm.cli.common import SetOption, aligned, app, collective, console, numbers
+from hpc_qlstm.parallel import on_root
+
+
+class Extrapolation(StrEnum):
+    """How zero-noise extrapolation is done."""
+
+    none = "none"
+    linear = "linear"
+    quadratic = "quadratic"
+    richardson = "richardson"
+
+
+class StudyTraining(StrEnum):
+    """How the models of a noise study are trained."""
+
+    exact = "exact"
+    noisy = "noisy"
+
+
+@app.command()
+def verify(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    overrides: SetOption = None,
+) -> None:
+    """Compare all engines on a configuration's own circuits; exit code 1 if they differ."""
+    from hpc_qlstm.analysis.verify import Verdict
+    from hpc_qlstm.analysis.verify import verify as verify_engines
+    from hpc_qlstm.config_io import load_config
+
+    def cells(verdict: Verdict) -> tuple[str, ...]:
+        where = ",".join(map(str, verdict.partitions))
+        if verdict.reason:
+            return where, verdict.circuit, verdict.engine, "", "", "", verdict.reason
+        if verdict.sampled:
+            values = f"z {verdict.outputs:.1f}", f"z {verdict.gradients:.1f}"
+            limit = f"z {verdict.limit:.1f}"
+        else:
+            values = f"{verdict.outputs:.1e}", f"{verdict.gradients:.1e}"
+            limit = f"{verdict.limit:.0e}"
+        return (
+            where,
+            verdict.circuit,
+            verdict.engine,
+            *values,
+            f"{verdict.seconds:.3g}",
+            "agrees" if verdict.good else f"DIFFERS by more than {limit}",
+        )
+
+    with collective() as comm:
+        verdicts = verify_engines(on_root(comm, lambda: load_config(config, overrides or ())), comm)
+        header = ("partitions", "circuit", "engine", "outputs", "gradients", "seconds", "")
+        console().print(aligned([header, *map(cells, verdicts)]), markup=False)
+    if not all(verdict.good for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def resources(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    overrides: SetOption = None,
+) -> None:
+    """Count qubits, weights and circuits of a configuration for each gradient method."""
+    from hpc_qlstm.analysis.resources import resources as count_resources
+    from hpc_qlstm.config_io import load_config
+
+    with collective() as comm:
+        found = on_root(comm, lambda: count_resources(load_config(config, overrides or ())))
+        columns = ("partition", "qubits", "features", "outputs", "weights", "angles", "gates")
+        parts = [
+            columns,
+            *(tuple(str(getattr(part, name)) for name in columns) for part in found.partitions),
+        ]
+        demands = [
+            ("gradient", "circuits of a step", "circuits of an epoch", ""),
+            *(
+                (
+                    d.gradient,
+                    f"{d.step:,}",
+                    f"{d.training:,}",
+                    "configured" if d.gradient == found.configured else "",
+                )
+                for d in found.demands
+            ),
+        ]
+        console().print(
+            f"{aligned(parts)}\n\n{aligned(demands)}\n\n"
+            f"evaluation of the test part: {found.evaluation:,} circuits an epoch\n"
+            f"calibration: {found.calibration:,} circuits a run, on each replica",
+            markup=False,
+        )
+
+
+@app.command()
+def noise(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    output: Annotated[Path, typer.Option("--output", help="The folder to write.")] = Path("noise"),
+    rates: Annotated[
+        str, typer.Option("--rates", help="Depolarizing rates, separated by commas.")
+    ] = "0,0.005,0.01,0.02,0.035,0.05",
+    shots: Annotated[
+        str, typer.Option("--shots", help="Shots, separated by commas; 0 is exact.")
+    ] = "64,256,1024,4096,0",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each cell.")] = 5,
+    readout: Annotated[
+        float, typer.Option("--readout", min=0, max=0.49, help="Probability of a wrong bit.")
+    ] = 0.0,
+    zne: Annotated[
+        Extrapolation, typer.Option("--zne", help="Zero-noise extrapolation of mitigated cells.")
+    ] = Extrapolation.quadratic,
+    training: Annotated[
+        StudyTraining, typer.Option("--training", help="Train without noise, or under it.")
+    ] = StudyTraining.exact,
+    overrides: SetOption = None,
+) -> None:
+    """Test R2 against depolarizing rate and shots, with and without mitigation."""
+    from hpc_qlstm.analysis.noise_study import noise_study, study_table, write_study
+    from hpc_qlstm.config import MitigationConfig
+    from hpc_qlstm.config_io import load_config
+
+    with collective() as comm:
+        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        study = noise_study(
+            resolved,
+            comm,
+            rates=on_root(comm, lambda: numbers(rates, float, "--rates", 1.0)),
+            shots=on_root(comm, lambda: numbers(shots, int, "--shots", 10_000_000)),
+            seeds=seeds,
+            readout=readout,
+            mitigation=MitigationConfig(readout=True, zne=zne.value),
+            training=training.value,
+        )
+        files = on_root(comm, lambda: write_study(study, resolved, output))
+        console().print(f"{study_table(study)}\nwrote {', '.join(map(str, files))}", markup=False)
+
+
+@app.command()
+def info() -> None:
+    """Show versions, the MPI library, ranks and hosts, GPUs, Aer's devices, the kernel."""
+    from hpc_qlstm.info import gather_info
+
+    with collective() as comm:
+        rows, ranks = gather_info(comm)
+        if comm.rank == 0:
+            table = [("rank", "host", "pid", "processors", "threads"), *ranks]
+            console().print(aligned(rows) + "\n\n" + aligned(table), markup=False)
