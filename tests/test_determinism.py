@@ -74,7 +74,7 @@ def test_aer_by_parameter_shift_on_two_ranks(hpc_qlstm_run, write_config, losses
         model={"hidden_size": 2, "depth": 1},
         partition={"strategy": "broadcast_input", "count": 2},
         data={"options": {"points": 24}, "window": 2},
-        training={"epochs": 3, "batch_size": 8},
+        training={"epochs": 5, "batch_size": 8},
     )
     results = {}
     for engine in ("aer", "native"):
@@ -85,5 +85,56 @@ def test_aer_by_parameter_shift_on_two_ranks(hpc_qlstm_run, write_config, losses
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         results[engine] = np.array(losses(folder))
+    assert len(results["aer"]) == 5
     assert np.abs(results["aer"] - results["native"]).max() < 1e-9
     assert results["aer"][-1, 1] < results["aer"][0, 1]
+
+
+SAMPLED = {
+    "aer, shots": {"name": "aer", "shots": 50, "gradient": "parameter_shift"},
+    "aer, noise": {
+        "name": "aer",
+        "shots": 50,
+        "gradient": "spsa",
+        "spsa_average": 2,
+        "backends": [
+            {"noise": {"depolarizing": 0.01, "readout": 0.02}},
+            {"noise": {"backend": "generic:3"}, "shots": 3},
+        ],
+    },
+    "primitive": {
+        "name": "primitive",
+        "shots": 50,
+        "gradient": "spsa",
+        "backends": [{"backend": "generic:3"}, {"backend": "statevector"}],
+    },
+    "native, spsa": {"name": "native", "gradient": "spsa"},
+}
+
+
+@pytest.mark.parametrize("engine", SAMPLED)
+def test_sampled_runs_repeat_on_any_number_of_ranks(
+    hpc_qlstm_run, write_config, losses, final_weights, tmp_path, engine
+):
+    """Two processors with their own noise and shots: alone, on two ranks, and with replicas."""
+    config = write_config(
+        model={"hidden_size": 2, "depth": 1},
+        partition={"strategy": "broadcast_input", "count": 2},
+        data={"options": {"points": 16}, "window": 2},
+        training={"epochs": 2, "batch_size": 5, "shuffle": True},
+        engine=SAMPLED[engine],
+    )
+    results = []
+    for ranks in (None, 2, 4):
+        folder = tmp_path / f"ranks-{ranks}"
+        done = hpc_qlstm_run("train", config, "--set", f"output.run_dir={folder}", ranks=ranks)
+        assert done.returncode == 0, done.stderr
+        results.append((losses(folder), final_weights(folder)))
+    for other in results[1:]:
+        assert other[0] == results[0][0]
+        assert all(np.array_equal(other[1][name], w) for name, w in results[0][1].items())
+    other_seed = tmp_path / "other-seed"
+    weights = ["--set", "model.init_scale=0", "--set", f"output.run_dir={other_seed}"]
+    done = hpc_qlstm_run("train", config, "--set", "training.seed=1", *weights)
+    assert done.returncode == 0, done.stderr
+    assert losses(other_seed) != results[0][0]

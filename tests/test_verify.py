@@ -57,3 +57,60 @@ def test_command_refuses_what_train_refuses(hpc_qlstm_run, write_config):
     done = hpc_qlstm_run("verify", write_config(), "--set", "model.depth=0")
     assert done.returncode == 2
     assert "model.depth" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"name": "aer", "shots": 300, "noise": {"depolarizing": 0.02, "readout": 0.05}},
+        {"name": "primitive", "shots": 300, "backends": [{}, {"backend": "generic:3"}]},
+    ],
+)
+def test_sampled_engines_by_z_scores(write_config, engine):
+    config = load_config(small(write_config, engine))
+    sampled = [v for v in verify(config, SerialCommunicator()) if v.sampled]
+    assert [verdict.partitions for verdict in sampled] == [(0,), (1,)]
+    assert all(verdict.good and not verdict.reason for verdict in sampled)
+    assert all(0.5 < verdict.outputs < 6.5 for verdict in sampled)
+
+
+def test_a_sampled_engine_that_is_wrong_is_found(write_config, monkeypatch):
+    import hpc_qlstm.engines.aer.engine as engine
+
+    right = engine.misread
+    monkeypatch.setattr(engine, "misread", lambda p, errors: right(right(p, errors), errors))
+    # The exact engine has the same fault: only one of the two may be wrong for the test.
+    noise = {"name": "aer", "shots": 20_000, "noise": {"readout": 0.1}}
+    config = load_config(small(write_config, noise))
+    assert all(v.good for v in verify(config, SerialCommunicator()) if v.sampled)
+    calls = []
+
+    def wrong_when_sampling(self, prepared, outputs, probabilities, shots, draw):
+        calls.append(shots)
+        if shots:
+            probabilities = right(probabilities, prepared.confusions)
+        return original(self, prepared, outputs, probabilities, shots, draw)
+
+    original = engine.AerEngine._read
+    monkeypatch.setattr(engine.AerEngine, "_read", wrong_when_sampling)
+    assert not any(v.good for v in verify(config, SerialCommunicator()) if v.sampled)
+    assert set(calls) == {0, 20_000}
+
+
+def test_a_backend_without_an_exact_twin_is_named(write_config):
+    engine = {"name": "primitive", "shots": 10, "backend": "qiskit.primitives:StatevectorEstimator"}
+    (first, _) = [
+        v
+        for v in verify(load_config(small(write_config, engine)), SerialCommunicator())
+        if v.sampled
+    ]
+    assert first.good
+    assert "nothing here is exact for the backend" in first.reason
+
+
+def small(write_config, engine):
+    return write_config(
+        model={"hidden_size": 2, "depth": 1},
+        partition={"strategy": "broadcast_input", "count": 2},
+        engine={**engine, "threads": 1},
+    )

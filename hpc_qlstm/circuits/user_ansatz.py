@@ -72,9 +72,11 @@ def _converted(qc: Any, features: int, outputs: int, where: str) -> Circuit:
             f"{where}: feature x{max(by_number)} is used, allowed: x0 to x{features - 1}, the "
             "partition's inputs"
         )
-    if outputs > qc.num_qubits:
+    least = max(features, outputs)
+    if qc.num_qubits < least:
         raise InputError(
-            f"{where}: {qc.num_qubits} qubits, allowed: at least {outputs}, the partition's outputs"
+            f"{where}: {qc.num_qubits} qubits, allowed: at least {least} for the partition's "
+            f"{features} inputs and {outputs} outputs"
         )
     from qiskit.circuit import Parameter
 
