@@ -150,8 +150,15 @@ def test_single_precision(monkeypatch):
 
 
 def test_options_reach_aer():
-    options = AerEngine("cpu", threads=2, options={"fusion_enable": True})._simulator.options
-    assert options.fusion_enable is True
+    given = {
+        "fusion_enable": True,
+        "cuStateVec_enable": True,
+        "batched_shots_gpu": True,
+        "batched_shots_gpu_max_qubits": 20,
+        "max_memory_mb": 512,
+    }
+    options = AerEngine("cpu", threads=2, options=given)._simulator.options
+    assert {key: getattr(options, key) for key in given} == given
     assert options.max_parallel_threads == 2
     assert options.device == "CPU"
 

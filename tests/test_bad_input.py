@@ -65,6 +65,48 @@ CASES = {
         {"engine": {"name": "aer", "options": {"no_such_option": 1}}},
         ["no_such_option"],
     ),
+    "shots without sampling": (
+        {"engine": {"shots": 9}},
+        ["shots is for engines 'aer' and", "native"],
+    ),
+    "unknown key of a backend": (
+        {"engine": {"name": "aer", "backends": [{"noise": {"redout": 0.1}}]}},
+        ["backends.0.noise.redout", "unknown key", "depolarizing"],
+    ),
+    "backends for other partitions": (
+        {"engine": {"name": "aer", "backends": [{"shots": 1}, {"shots": 2}]}},
+        ["engine.backends has 2 entries", "1 partitions"],
+    ),
+    "noise of nothing": (
+        {"engine": {"name": "aer", "noise": {"backend": "manila"}}},
+        ["engine.noise.backend", "'manila'", "fake_manila"],
+    ),
+    "noise file that is none": (
+        {"engine": {"name": "aer", "noise": {"file": "rows.csv"}}},
+        ["rows.csv", "no noise model"],
+    ),
+    "even noise scales": (
+        {"engine": {"name": "aer", "mitigation": {"zne": "linear", "scales": [1, 2]}}},
+        ["engine.mitigation", "[1, 2]", "odd"],
+    ),
+    "unknown backend": (
+        {"engine": {"name": "primitive", "backend": "magic"}},
+        ["engine.backend", "'magic'", "statevector"],
+    ),
+    "exact values of a device": (
+        {"engine": {"name": "primitive", "backend": "generic:5"}},
+        ["generic_backend_5q", "shots"],
+    ),
+    "circuits beyond the device": (
+        {"engine": {"name": "primitive", "backend": "generic:3", "shots": 9}},
+        ["5 qubits", "at most 3"],
+    ),
+    "module that is not there": (
+        {"engine": {"name": "primitive", "backend": "nowhere:Backend"}},
+        ["'nowhere:Backend'", "cannot be found"],
+    ),
+    "circuits that are not there": ({"model": {"ansatz_file": "own.qpy"}}, ["own.qpy", "read"]),
+    "circuits that are none": ({"model": {"ansatz_file": "rows.csv"}}, ["rows.csv", "no QPY"]),
     "too many qubits": ({"partition": {"count": 1, "qubits": 60}}, ["60 qubits", "at most"]),
 }
 

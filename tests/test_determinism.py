@@ -106,7 +106,7 @@ SAMPLED = {
         "name": "primitive",
         "shots": 50,
         "gradient": "spsa",
-        "backends": [{"backend": "generic:3"}, {"backend": "statevector"}],
+        "backends": [{"backend": "fake_manila"}, {"backend": "fake_lima"}],
     },
     "native, spsa": {"name": "native", "gradient": "spsa"},
 }

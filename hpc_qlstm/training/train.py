@@ -122,16 +122,19 @@ def _run(
         for note in notes:
             progress.say(note)
         writer = RunWriter(run, config)
-        while trainer.state.epoch < epochs:
-            try:
+        try:
+            while trainer.state.epoch < epochs:
                 record = trainer.run_epoch()
-            except (EngineError, TrainingError) as error:
-                # Every rank raises the same: the run ends in step, at a checkpoint.
-                on_root(comm, partial(_save_what_is_there, writer, trainer, error))
-                raise
-            if comm.rank == 0:
-                writer.write(trainer, record)
-            progress.epoch(record)
+                if comm.rank == 0:
+                    writer.write(trainer, record)
+                progress.epoch(record)
+        except (EngineError, TrainingError) as error:
+            # Every rank raises the same: the run ends in step, at a checkpoint.
+            on_root(comm, partial(_save_what_is_there, writer, trainer, error))
+            raise
+        finally:
+            for engine in trainer.model.gates.engines:
+                engine.close()
     views = trainer.model.model.layout.views
     state = trainer.state
     return Result(run.path, config, views(state.weights), views(state.best), state.history)

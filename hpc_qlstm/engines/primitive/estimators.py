@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,9 @@ def _ibm(name: str, mode: str, options: Mapping[str, Any]) -> EstimatorSource:
     close = _nothing
     if mode != "job":
         place = (runtime.Session if mode == "session" else runtime.Batch)(backend=backend)
+        # A process that ends otherwise than by a finished run must not leave it open.
         close = place.close
+        atexit.register(close)
     local = backend.name.startswith("fake_")
 
     def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
