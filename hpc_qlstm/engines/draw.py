@@ -48,6 +48,10 @@ class Draw:
             times * self.positions,
         )
 
+    def part(self, begin: int, end: int) -> Draw:
+        """Rows begin to end - 1 of the same call."""
+        return replace(self, position=self.position[begin:end], sample=self.sample[begin:end])
+
     def at(self, *key: int) -> Draw:
         """The same rows of another call, whose key is this one's with `key` added."""
         return replace(self, key=(*self.key, *key))

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 # An Aer result takes about this much memory beside the saved data (measured: 8.5 kB).
 _RESULT_BYTES = 10_000
+_READ_BYTES = 2**19
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,26 @@ class AerEngine(BackendEngine):
         bound = prepared.form.angles(angles)
         if prepared.by_shot:
             return self._by_shot(prepared, circuit.outputs, bound, shots, draw)
-        # Without angles all rows are the same circuit.
-        rows = bound if circuit.angle_count else bound[:1]
-        step = max(1, self._call_bytes // (_RESULT_BYTES + 8 * 2**prepared.saved))
-        probabilities = np.concatenate(
-            [self._probabilities(prepared, rows[n : n + step]) for n in range(0, len(rows), step)]
-        )
-        if len(rows) < len(bound):
+        if not circuit.angle_count:  # all rows are the same circuit
+            probabilities = np.array([self._run(prepared, bound[:1])[0]])
             probabilities = np.tile(probabilities, (len(bound), 1))
-        return self._read(prepared, circuit.outputs, probabilities, shots, draw)
+            return self._read(prepared, circuit.outputs, probabilities, shots, draw)
+        values = np.empty((len(bound), circuit.outputs))
+        step = max(1, self._call_bytes // (_RESULT_BYTES + 8 * 2**prepared.saved))
+        # Rows are read a few at a time, while they are in the cache.
+        few = max(1, _READ_BYTES // (8 * 2**prepared.saved))
+        for first in range(0, len(bound), step):
+            saved = self._run(prepared, bound[first : first + step])
+            for n in range(0, len(saved), few):
+                rows = slice(first + n, first + min(n + few, len(saved)))
+                values[rows] = self._read(
+                    prepared,
+                    circuit.outputs,
+                    np.array(saved[n : n + few], dtype=float),
+                    shots,
+                    draw.part(rows.start, rows.stop),
+                )
+        return values
 
     def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
         prepared = self._prepared(circuit, 1)
@@ -148,12 +160,12 @@ class AerEngine(BackendEngine):
             if prepared.by_shot:
                 values.append(self._by_shot(made, circuit.outputs, np.empty((1, 0)), shots, stream))
             else:
-                read = self._probabilities(made, np.empty((1, 0)))
+                read = np.array(self._run(made, np.empty((1, 0))))
                 values.append(self._read(made, circuit.outputs, read, shots, stream))
         return values[0][0], values[1][0]
 
-    def _probabilities(self, prepared: _Prepared, angles: Float) -> Float:
-        """Probabilities (N, 2**saved) at angles (N, A') from one run of Aer."""
+    def _run(self, prepared: _Prepared, angles: Float) -> list[Float]:
+        """Probabilities, N arrays (2**saved,), at angles (N, A') from one run of Aer."""
         binds = {
             parameter: column.tolist()
             for parameter, column in zip(prepared.circuit.parameters, angles.T, strict=True)
@@ -166,7 +178,7 @@ class AerEngine(BackendEngine):
         )
         result = checked_result(job)
         # Reading the entries directly takes 1 % of a run at 4 qubits; result.data(n) copies first.
-        return np.array([entry.data.probabilities for entry in result.results], dtype=float)
+        return [entry.data.probabilities for entry in result.results]
 
     def _read(
         self, prepared: _Prepared, outputs: int, probabilities: Float, shots: int, draw: Draw
