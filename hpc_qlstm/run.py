@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from hpc_qlstm.config_io import Source
-from hpc_qlstm.errors import InputError
+from hpc_qlstm.errors import EngineError, InputError
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
 from hpc_qlstm.training import Result
 from hpc_qlstm.training import resume as resume_training
@@ -59,7 +59,7 @@ def _finish(result: Result, comm: Communicator, console: Console | None, quiet: 
     try:
         with ending_all(comm):
             write_analysis(result.run_dir, comm)
-    except InputError as error:
+    except (InputError, EngineError) as error:
         if comm.rank == 0 and not quiet:
             (console or Console(stderr=True, soft_wrap=True)).print(
                 f"warning: no figures: {error}", markup=False, highlight=False

@@ -151,3 +151,29 @@ def test_a_result_that_cannot_be_used_is_asked_for_again():
 
     assert runner.run(submit, read, 1) == "values"
     assert len(jobs) == 2
+
+
+def test_a_result_that_is_garbage_is_asked_for_again():
+    runner = JobRunner("backend", wait=0.0, retries=1)
+    with pytest.raises(EngineError, match="no result after 2 tries: job-0: AttributeError"):
+        runner.run(lambda: Job(0, lambda _: None), lambda result: result.data, 1)
+
+
+def test_a_submission_that_ends_too_late_is_cancelled():
+    release, jobs = threading.Event(), []
+
+    def late():
+        release.wait(30)
+        jobs.append(Job(len(jobs), good))
+        return jobs[-1]
+
+    runner = JobRunner("backend", retries=0, timeout=0.1)
+    with pytest.raises(EngineError, match="TimeoutError"):
+        runner.run(late, lambda result: result, 1)
+    release.set()
+    for _ in range(100):
+        if jobs and jobs[0].cancelled:
+            break
+        time.sleep(0.05)
+    assert jobs[0].cancelled
+    assert not runner.records

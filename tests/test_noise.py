@@ -10,7 +10,7 @@ from hpc_qlstm.analysis.sampled import z_scores
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Gate
 from hpc_qlstm.engines import Draw, create_engine
 from hpc_qlstm.engines.aer.engine import marginals, misread
-from hpc_qlstm.errors import InputError, UnsupportedError
+from hpc_qlstm.errors import EngineError, InputError, UnsupportedError
 
 NOTHING = np.empty((1, 0)), np.empty(0)
 
@@ -208,3 +208,68 @@ def test_sizes_that_noise_allows():
 def test_other_arguments_that_cannot_be(arguments, message):
     with pytest.raises(InputError, match=message):
         create_engine("aer", **arguments)
+
+
+def test_readout_correction_where_the_circuit_is_followed_by_shot_but_not_its_calibration():
+    """Fewer shots than states of all qubits, but not than those of the outputs."""
+    pytest.importorskip("mitiq")
+    circuit = hpc_qlstm.ansatz("rot_ring", qubits=5, features=5, outputs=2, depth=1)
+    engine = create_engine(
+        "aer", shots=10, noise={"depolarizing": 0.01, "readout": 0.05},
+        mitigation={"readout": True}, threads=1,
+    )  # fmt: skip
+    y = engine.expectations(circuit, np.ones((3, 5)), np.zeros(circuit.weight_shape))
+    assert np.isfinite(y).all()
+
+
+def test_noise_files_with_other_errors(tmp_path):
+    from qiskit.circuit.library import RXGate
+    from qiskit_aer.noise import NoiseModel, QuantumError, coherent_unitary_error, pauli_error
+
+    def values(model, circuit):
+        path = tmp_path / "noise.json"
+        path.write_text(as_json(model))
+        return create_engine("aer", noise={"file": str(path)}).expectations(circuit, *NOTHING)
+
+    turned = NoiseModel()
+    turned.add_quantum_error(QuantumError([(RXGate(0.3), 1)]), "x", [100_000_000])
+    turned.add_all_qubit_quantum_error(QuantumError([(RXGate(0.3), 1)]), "x")
+    flip = Circuit(1, (Gate("x", (0,)),), 0, 1)
+    np.testing.assert_allclose(values(turned, flip), [[-np.cos(0.3)]], atol=1e-14)
+
+    unitary = NoiseModel()
+    unitary.add_all_qubit_quantum_error(coherent_unitary_error(RXGate(0.3).to_matrix()), "x")
+    np.testing.assert_allclose(values(unitary, flip), [[-np.cos(0.3)]], atol=1e-14)
+
+    idle = NoiseModel()
+    idle.add_all_qubit_quantum_error(pauli_error([("X", 0.2), ("I", 0.8)]), ["id"])
+    np.testing.assert_allclose(values(idle, flip), [[-1]], atol=1e-14)
+
+    # With errors on u1 no z rotation is without: the model decides, not a gate of our own.
+    turns = NoiseModel()
+    turns.add_all_qubit_quantum_error(pauli_error([("X", 0.2), ("I", 0.8)]), ["u1", "u2", "u3"])
+    z = Circuit(1, (Gate("rz", (0,), Constant(0.3)),), 0, 1)
+    np.testing.assert_allclose(values(turns, z), [[0.6]], atol=1e-14)
+    pair = Circuit(2, (Gate("x", (0,)), Gate("cnot", (0, 1))), 0, 2)
+    np.testing.assert_allclose(values(turns, pair), [[-0.6, -0.6]], atol=1e-14)
+
+    measured = NoiseModel()
+    measured.add_all_qubit_quantum_error(pauli_error([("X", 0.2), ("I", 0.8)]), "measure")
+    with pytest.raises(InputError, match="error on 'measure', allowed there: a readout error"):
+        values(measured, flip)
+
+
+def test_a_device_too_small_is_refused_at_once():
+    engine = create_engine("aer", noise={"backend": "generic:2"}, shots=9)
+    assert engine.capabilities.max_qubits == 2
+
+
+def test_aers_failures_are_engine_errors(problem, monkeypatch):
+    circuit, x, w = problem
+    engine = create_engine("aer", threads=1)
+    monkeypatch.setattr(engine._simulator, "run", lambda *_, **__: 1 / 0)
+    with pytest.raises(EngineError, match="the simulation failed: division by zero"):
+        engine.expectations_group(circuit, x, w)
+    monkeypatch.setattr(type(engine), "_evaluate", lambda *_: np.full((8, 2), np.nan))
+    with pytest.raises(EngineError, match="16 of 16 expectation values are not finite"):
+        engine.expectations_group(circuit, x, w)

@@ -83,3 +83,21 @@ def test_options_that_cannot_be(config_file, hpc_qlstm_run, option, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_failing_cell_ends_all_ranks(config_file, hpc_qlstm_run):
+    """Ranks work by themselves in a study: one that fails must not leave the others waiting."""
+    done = hpc_qlstm_run(
+        "noise", config_file, "--rates", "0", "--shots", "0", "--seeds", 4, "--zne", "none",
+        "--set", "training.optimizer=sgd", "--set", "training.learning_rate=1000",
+        "--set", "training.epochs=30", ranks=2, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    assert "learning_rate" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_refused_first(config_file, hpc_qlstm_run):
+    done = hpc_qlstm_run("noise", config_file, "--output", "/proc/study", timeout=30)
+    assert done.returncode == 2
+    assert "/proc/study" in done.stderr

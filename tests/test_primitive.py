@@ -107,10 +107,13 @@ def test_a_circuit_without_angles():
     circuit = Circuit(2, (Gate("x", (1,)),), 1, 2)
     y = create_engine("primitive").expectations(circuit, np.ones((3, 1)), np.empty(0))
     np.testing.assert_allclose(y, [[1, -1]] * 3, atol=1e-14)
+    half = Circuit(1, (Gate("h", (0,)),), 1, 1)
+    for backend in ("statevector", "aer", "generic:2"):
+        engine = create_engine("primitive", backend=backend, shots=100)
+        assert len(np.unique(engine.expectations(half, np.ones((6, 1)), np.empty(0)))) > 2
 
 
 @pytest.mark.parametrize("mode", ["job", "session", "batch"])
-@pytest.mark.filterwarnings("ignore")
 def test_ibms_client_in_its_local_mode(problem, mode):
     pytest.importorskip("qiskit_ibm_runtime")
     circuit, x, w, _, expected = problem
@@ -138,6 +141,11 @@ def test_ibms_client_in_its_local_mode(problem, mode):
         ({"mode": "session", "backend": "generic:3", "shots": 1}, "is for ibm:NAME"),
         ({"backend": "generic:3"}, "gives no exact values, allowed: shots"),
         ({"options": {"resilience_level": 1}}, "resilience_level given"),
+        ({"backend": "aer", "options": {"foo": 1}}, r"engine.options: refused \(AerError.*foo"),
+        (
+            {"backend": "ibm:fake_manila", "shots": 1, "options": {"foo": 1}},
+            r"engine.options: refused .*foo",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(options, message):
@@ -145,6 +153,14 @@ def test_what_cannot_be_is_refused(options, message):
         pytest.importorskip("qiskit_ibm_runtime")
     with pytest.raises(InputError, match=message):
         create_engine("primitive", **options)
+
+
+@pytest.mark.parametrize("text", ["raise RuntimeError('no')", "def broken(:", "x = (1"])
+def test_a_module_that_cannot_be_imported(tmp_path, monkeypatch, text):
+    (tmp_path / "broken_module.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError, match="'broken_module:x' cannot be found"):
+        create_engine("primitive", backend="broken_module:x")
 
 
 def test_no_account(monkeypatch, tmp_path):

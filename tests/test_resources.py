@@ -104,3 +104,16 @@ def test_command(build, hpc_qlstm_run, tmp_path, ranks):
     assert any(line.startswith("adjoint") and line.endswith("configured") for line in lines)
     refused = hpc_qlstm_run("resources", tmp_path / "config.toml", "--set", "model.depth=0")
     assert refused.returncode == 2
+
+
+def test_it_refuses_what_train_refuses(build, hpc_qlstm_run, tmp_path):
+    from hpc_qlstm.errors import InputError
+
+    with pytest.raises(InputError, match="'adjoint', which aer has not"):
+        resources(build("aer", "adjoint"))
+    done = hpc_qlstm_run(
+        "resources", tmp_path / "config.toml", "--set", "engine.gradient=auto",
+        "--set", "engine.backends=[{shots=1},{shots=2},{shots=3}]",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "engine.backends has 3 entries" in done.stderr

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hpc_qlstm
+from hpc_qlstm.circuits.circuit import Circuit, Gate
 from hpc_qlstm.engines import Draw, create_engine, spsa
 from hpc_qlstm.engines.parameter_shift import jacobian
 from hpc_qlstm.model.gates import GradientMethod
@@ -62,3 +63,14 @@ def test_a_model_follows_its_gradient():
 def test_methods_that_an_engine_has_not():
     with pytest.raises(hpc_qlstm.UnsupportedError, match="'parameter_shift' or 'spsa'"):
         hpc_qlstm.QLSTM(1, 2, 1, engine=create_engine("aer"), gradient="adjoint")
+
+
+def test_circuits_without_angles_train_too():
+    circuit = Circuit(2, (Gate("h", (0,)), Gate("cnot", (0, 1))), 2, 1)
+    x, y = np.ones((3, 2, 1)), np.ones((3, 1))
+    for engine, gradient in (("native", "spsa"), ("native", "parameter_shift"), ("aer", None)):
+        model = hpc_qlstm.QLSTM(
+            1, 1, 1, engine=create_engine(engine), gradient=gradient, circuits=[circuit]
+        )
+        loss, _ = model.loss_and_gradient(model.init(), x, y)
+        assert np.isfinite(loss)

@@ -1,5 +1,6 @@
 """`hpc-qlstm verify`: engines against each other on a configuration's own circuits."""
 
+import numpy as np
 import pytest
 
 from hpc_qlstm import load_config
@@ -106,6 +107,17 @@ def test_a_backend_without_an_exact_twin_is_named(write_config):
     ]
     assert first.good
     assert "nothing here is exact for the backend" in first.reason
+
+
+def test_an_engine_that_breaks_is_a_difference(write_config, monkeypatch):
+    from hpc_qlstm.engines.aer import AerEngine
+
+    monkeypatch.setattr(
+        AerEngine, "_evaluate", lambda _, circuit, angles, *__: np.full((len(angles), 1), np.nan)
+    )
+    verdicts = verify(load_config(small(write_config, {"name": "native"})), SerialCommunicator())
+    bad = {verdict.engine for verdict in verdicts if not verdict.good}
+    assert bad == {"aer, CPU", "aer, CPU, single"}
 
 
 def small(write_config, engine):

@@ -19,7 +19,7 @@ from hpc_qlstm.training.compatibility import require_same_data, require_same_mod
 from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
 from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory
 from hpc_qlstm.training.setup import build_dataset, choose_gpus, place_model
-from hpc_qlstm.training.step import DistributedModel
+from hpc_qlstm.training.step import PREDICTING, DistributedModel
 
 Which = Literal["last", "best"]
 Part = Literal["feature", "target"]
@@ -96,11 +96,9 @@ def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
 
     data = on_root(comm, unchanged_data)
     predictions, scores = [], {}
-    for part, x, y in (
-        ("train", data.train_x, data.train_y),
-        ("test", data.test_x, data.test_y),
-    ):
-        prediction = trained.model.predict(trained.weights, x)
+    parts = (("train", data.train_x, data.train_y), ("test", data.test_x, data.test_y))
+    for number, (part, x, y) in enumerate(parts):
+        prediction = trained.model.predict(trained.weights, x, (PREDICTING, number))
         predictions.append(data.target_scaler.inverse(prediction))
         scores[part] = {
             "windows": x.shape[0],

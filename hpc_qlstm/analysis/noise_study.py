@@ -20,7 +20,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config, EngineConfig, MitigationConfig, NoiseConfig
 from hpc_qlstm.data import Dataset
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.parallel import Communicator, SerialCommunicator, on_root
+from hpc_qlstm.parallel import Communicator, SerialCommunicator, on_root, together
 from hpc_qlstm.training.metrics import r_squared
 from hpc_qlstm.training.setup import build_dataset, place_model, set_up
 from hpc_qlstm.training.step import TESTING
@@ -93,7 +93,7 @@ def noise_study(
     cells = [
         Cell(*values)
         for values in itertools.product(
-            sorted(set(rates)), shots, (False, True), range(first, first + seeds)
+            sorted(set(rates)), dict.fromkeys(shots), (False, True), range(first, first + seeds)
         )
     ]
     data = on_root(comm, lambda: build_dataset(config))
@@ -101,7 +101,8 @@ def noise_study(
     cells.sort(key=lambda cell: cell.seed)
     mine = [k for k in range(len(cells)) if k * comm.size // len(cells) == comm.rank]
     worker = _Worker(config, data, readout, mitigation, training)
-    done = [(k, worker.evaluate(cells[k])) for k in mine]
+    # Ranks work by themselves here: what fails on one has to be told to the others.
+    done = together(comm, lambda: [(k, worker.evaluate(cells[k])) for k in mine])
     results = dict(item for part in comm.allgather_object(done) for item in part)
     return Study(training, readout, mitigation, [results[k] for k in range(len(cells))])
 
@@ -147,6 +148,7 @@ class _Worker:
 
     def _with_engine(self, cell: Cell) -> Config:
         own = self._config.engine
+        simulator = own if own.name == "aer" else EngineConfig(name="aer")
         noise = NoiseConfig(depolarizing=cell.rate, readout=self._readout)
         gradient = own.gradient if own.gradient == "spsa" else "parameter_shift"
         engine = EngineConfig(
@@ -155,6 +157,9 @@ class _Worker:
             spsa_step=own.spsa_step,
             spsa_average=own.spsa_average,
             threads=own.threads,
+            device=simulator.device,
+            precision=simulator.precision,
+            options=simulator.options,
             shots=cell.shots,
             noise=noise,
             mitigation=self._mitigation if cell.mitigated else MitigationConfig(),
@@ -178,14 +183,22 @@ def write_study(study: Study, config: Config, folder: Path) -> list[Path]:
         "config": config.to_dict(),
         "cells": [asdict(cell) for cell in study.cells],
     }
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         files[0].write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         files[1].write_text(study_table(study) + "\n", encoding="utf-8")
         draw_study(study, files[2])
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
     return files
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder to write to; raises InputError. Local, before a study rather than after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
 def study_table(study: Study) -> str:

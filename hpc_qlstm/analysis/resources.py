@@ -14,7 +14,9 @@ from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
+from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.training.engines import check_backends
 from hpc_qlstm.training.setup import build_circuits, build_dataset
 
 
@@ -68,6 +70,7 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
     data = build_dataset(config) if data is None else data
     input_size, output_size = data.train_x.shape[2], data.train_y.shape[-1]
     circuits = build_circuits(config, input_size, output_size)
+    check_backends(config, len(circuits))
     parts = [_of_partition(config, m, circuit) for m, circuit in enumerate(circuits)]
     steps = data.train_x.shape[1]
     windows, batch = data.train_x.shape[0], min(config.training.batch_size, data.train_x.shape[0])
@@ -109,6 +112,10 @@ def _of_partition(config: Config, m: int, circuit: Circuit) -> PartitionResource
 
 
 def _configured(config: Config) -> Gradient:
-    if config.engine.gradient != "auto":
-        return config.engine.gradient
-    return "adjoint" if config.engine.name in ("native", "reference") else "parameter_shift"
+    has_adjoint = config.engine.name in ("native", "reference")
+    given = config.engine.gradient
+    if given == "adjoint" and not has_adjoint:
+        raise InputError(f"engine.gradient is 'adjoint', which {config.engine.name} has not")
+    if given == "auto":
+        return "adjoint" if has_adjoint else "parameter_shift"
+    return given

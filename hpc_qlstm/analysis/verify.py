@@ -18,7 +18,7 @@ from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.engines import Engine, create_engine
-from hpc_qlstm.errors import HpcQlstmError, UnsupportedError
+from hpc_qlstm.errors import EngineError, HpcQlstmError, UnsupportedError
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import Communicator, on_root, take_gpu, threads_per_rank, together
 from hpc_qlstm.training.setup import build_dataset, place_model
@@ -33,7 +33,7 @@ class Verdict:
     """One engine on one circuit: largest differences, seconds of a gradient, or why there is none.
 
     The differences of a sampled engine are z-scores. `reason` is empty where the engine ran;
-    outputs and gradients are NaN where it did not.
+    outputs and gradients are NaN where it did not. failed: it could be had, and broke.
     """
 
     partitions: tuple[int, ...]
@@ -45,11 +45,14 @@ class Verdict:
     seconds: float
     reason: str = ""
     sampled: bool = False
+    failed: bool = False
 
     @property
     def good(self) -> bool:
         """Whether the engine agrees; one that cannot be had here is no failure."""
-        return bool(self.reason) or (self.outputs <= self.limit and self.gradients <= self.limit)
+        if self.reason:
+            return not self.failed
+        return self.outputs <= self.limit and self.gradients <= self.limit
 
 
 def verify(config: Config, comm: Communicator) -> list[Verdict]:
@@ -112,7 +115,8 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
         )
         seconds = perf_counter() - start
     except HpcQlstmError as error:
-        return Verdict((m,), text, name, nan, nan, nan, nan, str(error), True)
+        failed = isinstance(error, EngineError)
+        return Verdict((m,), text, name, nan, nan, nan, nan, str(error), True, failed)
     return Verdict((m,), text, name, outputs, derivatives, bound, seconds, sampled=True)
 
 
@@ -151,7 +155,8 @@ def _compare(config: Config, circuit: Circuit, where: tuple[int, ...]) -> Iterat
             seconds = perf_counter() - start
         except HpcQlstmError as error:
             nan = float("nan")
-            yield Verdict(where, text, name, nan, nan, nan, nan, str(error))
+            failed = isinstance(error, EngineError)
+            yield Verdict(where, text, name, nan, nan, nan, nan, str(error), failed=failed)
             continue
         expected = expected or found
         differences = [

@@ -124,12 +124,18 @@ def noise(
     overrides: SetOption = None,
 ) -> None:
     """Test R2 against depolarizing rate and shots, with and without mitigation."""
-    from hpc_qlstm.analysis.noise_study import noise_study, study_table, write_study
+    from hpc_qlstm.analysis.noise_study import (
+        make_folder,
+        noise_study,
+        study_table,
+        write_study,
+    )
     from hpc_qlstm.config import MitigationConfig
     from hpc_qlstm.config_io import load_config
 
     with collective() as comm:
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        on_root(comm, lambda: make_folder(output))
         study = noise_study(
             resolved,
             comm,

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 
+CALLS, CALIBRATION, SIGNS = 1, 2, 3
+"""First words of keys: what is drawn for. Each has streams of its own."""
+
 
 @dataclass(frozen=True)
 class Draw:

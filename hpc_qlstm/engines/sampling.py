@@ -13,13 +13,12 @@ from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config import MitigationConfig
 from hpc_qlstm.config_io import section_from
 from hpc_qlstm.engines.base import Engine
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.draw import CALIBRATION, CALLS, Draw
 from hpc_qlstm.engines.mitigation import Mitigation, ReadoutCorrection, create_mitigation
 from hpc_qlstm.errors import EngineError, InputError
 
-_CALLS, _CALIBRATION = 1, 2
-"""First word of the keys: a run's calls and calibrations have streams of their own."""
 _UNKEYED = 2**32
+"""In the place of the partition, for calls that no model makes."""
 
 
 class BackendEngine(Engine):
@@ -75,7 +74,7 @@ class BackendEngine(Engine):
     def _mitigated(self, circuit: Circuit, angles: Float, draw: Draw) -> Float:
         mitigation = self._mitigation
         correction = self._correction(circuit, draw.key[0]) if mitigation.readout else None
-        draw = replace(draw, key=(self.seed, _CALLS, *draw.key))
+        draw = replace(draw, key=(CALLS, self.seed, *draw.key))
         total = np.zeros((len(angles), circuit.outputs))
         for scale, coefficient in zip(mitigation.scales, mitigation.coefficients, strict=True):
             stream = draw.at(scale) if len(mitigation.scales) > 1 else draw
@@ -89,7 +88,8 @@ class BackendEngine(Engine):
     def _correction(self, circuit: Circuit, partition: int) -> ReadoutCorrection:
         """The readout correction of a circuit's output qubits, measured when first needed."""
         if circuit not in self._corrections:
-            draw = Draw.of_samples((self.seed, _CALIBRATION, partition), 1)
+            key = (CALIBRATION, self.seed, partition, len(self._corrections))
+            draw = Draw.of_samples(key, 1)
             shots = self._mitigation.calibration_shots if self.shots else 0
             zeros, ones = self._calibration_values(circuit, shots, draw)
             self.calibrations += 2

@@ -13,18 +13,16 @@ samples and steps averages the noise that one direction for all weights would le
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.draw import SIGNS, Draw
 
 if TYPE_CHECKING:
     from hpc_qlstm.engines.base import Engine
-
-_SIGNS = 7
-"""Key of the signs beside that of the shots."""
 
 
 def jacobian(
@@ -43,7 +41,7 @@ def jacobian(
     """
     groups, batch, count = weights.shape[0], features.shape[0], circuit.angle_count
     angles = np.stack([circuit.angles(features, w) for w in weights])
-    rows = draw.at(_SIGNS).tiled(average * groups)
+    rows = replace(draw, key=(SIGNS, *draw.key)).tiled(average * groups)
     bits = np.array([generator.integers(0, 2, count) for generator in rows.generators()])
     signs = 2.0 * bits.reshape(average, groups, batch, count) - 1.0
     points = np.stack([angles + step * signs, angles - step * signs])

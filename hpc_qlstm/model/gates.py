@@ -162,14 +162,14 @@ class LocalGates:
         """Derivatives (4, T, B, A, n_out) of partition m's outputs by its angles, of all steps."""
         circuit, steps = self._circuits[m], len(self._features)
         features = np.concatenate([step[m] for step in self._features])
-        shape = (len(GATES), steps, -1, circuit.angle_count, circuit.outputs)
+        batch = features.shape[0] // steps
+        shape = (len(GATES), steps, batch, circuit.angle_count, circuit.outputs)
         if self._failure is None and np.isfinite(features).all():
             try:
                 return self._derivative(m, features).reshape(shape)
             except EngineError as error:
                 self._failure = error
-        size = (len(GATES), *features.shape[:1], circuit.angle_count, circuit.outputs)
-        return np.full(size, np.nan).reshape(shape)
+        return np.full(shape, np.nan)
 
     def _derivative(self, m: int, features: Float) -> Float:
         engine, circuit, weights = self.engines[m], self._circuits[m], self._weights[m]

@@ -26,8 +26,8 @@ from hpc_qlstm.model.recurrence import Index, Trace, forward, reverse
 from hpc_qlstm.model.weights import WeightLayout
 from hpc_qlstm.partition import Order, Partition
 
-_OWN_SWEEPS = 9
-"""First word of the keys of sweeps that no run has given a place."""
+_OWN_SWEEPS = 2**32
+"""First word of the keys of sweeps that no run has given a place; beyond all seeds."""
 
 
 @dataclass(frozen=True)

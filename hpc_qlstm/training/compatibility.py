@@ -47,10 +47,11 @@ def require_same_training(stored: Checkpoint, config: Config) -> None:
     """As `require_same_model`, for what a resumed run may not change of its training. Local."""
     require_same_model(stored, config)
     _compare(load_config(tomllib.loads(stored.config)), config, "training", _TRAINING_KEYS)
-    if config.training.epochs < stored.epoch:
+    begun = stored.epoch + bool(stored.batch)
+    if config.training.epochs < begun:
         raise InputError(
-            f"training.epochs is {config.training.epochs}, but the run has done {stored.epoch}; "
-            f"allowed: {stored.epoch} or more"
+            f"training.epochs is {config.training.epochs}, but the run has begun {begun}; "
+            f"allowed: {begun} or more"
         )
 
 

@@ -21,12 +21,18 @@ def build_engines(config: Config, partitions: int, threads: int) -> Engine | Seq
         return create_engine("native", threads=threads, precision=engine.precision)
     if engine.name == "reference":
         return create_engine("reference")
-    if len(engine.backends) not in (0, 1, partitions):
+    check_backends(config, partitions)
+    return ProcessorEngines(config, partitions, threads)
+
+
+def check_backends(config: Config, partitions: int) -> None:
+    """InputError when engine.backends has neither one entry nor one for each partition. Local."""
+    given = len(config.engine.backends)
+    if given not in (0, 1, partitions):
         raise InputError(
-            f"engine.backends has {len(engine.backends)} entries, allowed: 1 or one for each of "
+            f"engine.backends has {given} entries, allowed: 1 or one for each of "
             f"{partitions} partitions"
         )
-    return ProcessorEngines(config, partitions, threads)
 
 
 def build_gradient(config: Config) -> GradientMethod | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,8 @@ from hpc_qlstm.training.run_directory import (
 from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 from hpc_qlstm.training.writer import RunWriter
+
+logger = logging.getLogger("hpc_qlstm.train")
 
 
 @dataclass(frozen=True)
@@ -133,17 +136,27 @@ def _run(
             on_root(comm, partial(_save_what_is_there, writer, trainer, error))
             raise
         finally:
-            for engine in trainer.model.gates.engines:
-                engine.close()
+            _close(trainer)
     views = trainer.model.model.layout.views
     state = trainer.state
     return Result(run.path, config, views(state.weights), views(state.best), state.history)
 
 
+def _close(trainer: Trainer) -> None:
+    """Close this rank's engines; trouble with that must not hide how the run ended."""
+    for engine in trainer.model.gates.engines:
+        try:
+            engine.close()
+        except Exception as error:
+            logger.warning("engine %s could not be closed: %s", engine.name, error)
+
+
 def _save_what_is_there(writer: RunWriter, trainer: Trainer, error: HpcQlstmError) -> None:
     """A checkpoint before the run ends with an error, named in the error's message. For rank 0."""
     state = trainer.state
-    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}: "
+    evaluating = state.batch == trainer.batches
+    step = "evaluation" if evaluating else f"batch {state.batch + 1}"
+    place = f"epoch {state.epoch + 1}, {step}: "
     where = place if isinstance(error, EngineError) else ""
     try:
         path = writer.write_last(trainer)

@@ -80,6 +80,11 @@ class Trainer:
         self._optimizer = create_optimizer(self._training, layout.size)
         self._jobs: list[dict[str, Any]] = []
 
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        return -(-self.data.train_x.shape[0] // self._training.batch_size)
+
     def run_epoch(self) -> Record:
         """Train one epoch, or what is left of it, and evaluate; returns and remembers its record.
 
@@ -136,7 +141,9 @@ class Trainer:
         reports = gather_reports(self.model.comm, self.model.row, counter.counts(), jobs)
         for rank, report in enumerate(reports):
             state.counts = state.counts + report.counts
-            self._jobs += [{"epoch": state.epoch + 1, "rank": rank, **job} for job in report.jobs]
+            if self.model.comm.rank == 0:  # who writes them
+                where = {"epoch": state.epoch + 1, "rank": rank}
+                self._jobs += [{**where, **job} for job in report.jobs]
         return reports
 
     def checkpoint(self) -> Checkpoint:

@@ -30,10 +30,10 @@ from hpc_qlstm.engines.aer.noise import create_noise
 from hpc_qlstm.engines.aer.simulator import (
     AMPLITUDE_BYTES,
     check_settings,
-    checked_result,
     create_simulator,
     max_qubits,
     parallel_threshold,
+    run,
 )
 from hpc_qlstm.engines.base import Capabilities
 from hpc_qlstm.engines.draw import Draw
@@ -116,6 +116,8 @@ class AerEngine(BackendEngine):
         most = max_qubits(precision)
         if self._noise is not None and not shots:
             most //= 2  # a density matrix has the square of a state's numbers
+        if self._noise is not None and self._noise.backend is not None:
+            most = min(most, int(self._noise.backend.num_qubits))
         self.capabilities = Capabilities(
             exact=shots == 0,
             gradient="parameter_shift",
@@ -157,7 +159,8 @@ class AerEngine(BackendEngine):
         for number, bare in enumerate(calibration_circuits(prepared.form)):
             stream = draw.at(number)
             made = self._with_instructions(BoundForm(bare, *_NO_ANGLES, prepared.form.qubits))
-            if prepared.by_shot:
+            # Fewer qubits than the circuit has may need no following of single shots.
+            if made.by_shot:
                 values.append(self._by_shot(made, circuit.outputs, np.empty((1, 0)), shots, stream))
             else:
                 read = np.array(self._run(made, np.empty((1, 0))))
@@ -170,13 +173,7 @@ class AerEngine(BackendEngine):
             parameter: column.tolist()
             for parameter, column in zip(prepared.circuit.parameters, angles.T, strict=True)
         }
-        job = prepared.simulator.run(
-            prepared.circuit,
-            parameter_binds=[binds] if binds else None,
-            shots=1,
-            **self._run_options,
-        )
-        result = checked_result(job)
+        result = run(prepared.simulator, prepared.circuit, binds, shots=1, **self._run_options)
         # Reading the entries directly takes 1 % of a run at 4 qubits; result.data(n) copies first.
         return [entry.data.probabilities for entry in result.results]
 
@@ -208,15 +205,16 @@ class AerEngine(BackendEngine):
         parameters = list(prepared.circuit.parameters)
         for n, generator in enumerate(draw.generators()):
             row = {p: [v] for p, v in zip(parameters, angles[n].tolist(), strict=True)}
-            job = prepared.simulator.run(
+            result = run(
+                prepared.simulator,
                 prepared.circuit,
-                parameter_binds=[row] if row else None,
+                row,
                 shots=shots,
                 seed_simulator=int(generator.integers(2**31)),
                 **self._run_options,
             )
             counts = np.zeros((1, 2**outputs))
-            for bits, count in checked_result(job).get_counts().items():
+            for bits, count in result.get_counts().items():
                 counts[0, int(bits, 2)] = count
             values[n] = expectations_of_z(counts / shots, outputs)[0]
         return values

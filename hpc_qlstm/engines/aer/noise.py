@@ -18,6 +18,7 @@ from hpc_qlstm.errors import InputError
 
 _ONE_QUBIT = ("h", "x", "rx", "ry", "rz")
 _TWO_QUBITS = ("cx", "cz")
+_Z_ROTATIONS = {"rz", "u1", "p", "u3", "u"}  # or gates that include one
 _MOST_BYTES = 256 * 2**20
 
 
@@ -126,10 +127,15 @@ def _from_file(path: Path) -> Noise:
             raise InputError(f"{where} is larger than {_MOST_BYTES // 2**20} MiB")
         content = json.loads(path.read_text(encoding="utf-8"))
         errors = tuple(content["errors"])
+        if any(e["type"] == "qerror" and "measure" in e["operations"] for e in errors):
+            raise InputError(
+                f"{where} has a quantum error on 'measure', allowed there: a readout error"
+            )
         noise = Noise(errors, basis_gates=_basis(errors))
-        places = {k for e in errors for q in e.get("gate_qubits", ()) for k in q}
-        noise.model(range(max(places, default=0) + 1))
-        noise.confusions((0,))
+        # Everything in it is built once, so that a fault shows here.
+        places = sorted({k for e in errors for q in e.get("gate_qubits", ()) for k in q})
+        noise.model(places)
+        noise.confusions(places)
     except OSError as error:
         raise InputError(f"{where} cannot be read ({error.strerror})") from None
     except InputError:
@@ -146,15 +152,28 @@ def _basis(errors: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | None:
     """The gates to write circuits in: none to be changed where ours are those with errors."""
     own = {*_ONE_QUBIT, *_TWO_QUBITS}
     noisy = {name for e in errors if e["type"] == "qerror" for name in e["operations"]}
+    noisy -= {"reset", "id", "delay"}  # no circuit here has them
     if noisy <= own:
         return None
-    return tuple(sorted((noisy - {"reset", "measure", "id", "delay"}) | {"rz"}))
+    from qiskit.circuit.library import get_standard_gate_name_mapping
+
+    gates = get_standard_gate_name_mapping()
+    # What the noisy gates cannot express comes without error. Devices turn about z without a pulse,
+    # and so without an error, unless the model says otherwise.
+    basis = set(noisy)
+    if not noisy & _Z_ROTATIONS:
+        basis.add("rz")
+    if all(gates[name].num_qubits > 1 for name in noisy - _Z_ROTATIONS if name in gates):
+        basis.add("sx")
+    if all(gates[name].num_qubits < 2 for name in noisy if name in gates):
+        basis.add("cx")
+    return tuple(sorted(basis))
 
 
 def _quantum_error(entry: Mapping[str, Any]) -> Any:
     """A QuantumError from an entry of `NoiseModel.to_dict`, whose arrays may be lists."""
     from qiskit import QuantumCircuit
-    from qiskit.circuit.library import get_standard_gate_name_mapping
+    from qiskit.circuit.library import PauliGate, UnitaryGate, get_standard_gate_name_mapping
     from qiskit.quantum_info import Kraus, SuperOp
     from qiskit_aer.noise import QuantumError
 
@@ -172,12 +191,12 @@ def _quantum_error(entry: Mapping[str, Any]) -> Any:
                 operation = Kraus([_matrix(p) for p in parameters])
             elif name == "superop":
                 operation = SuperOp(_matrix(parameters[0]))
+            elif name == "unitary":
+                operation = UnitaryGate(_matrix(parameters[0]))
             elif name == "pauli":
-                from qiskit.circuit.library import PauliGate
-
                 operation = PauliGate(str(parameters[0]))
             else:
-                operation = gates[name]
+                operation = type(gates[name])(*parameters) if parameters else gates[name]
             circuit.append(operation, step["qubits"])
         terms.append((circuit, probability))
     return QuantumError(terms)

@@ -78,10 +78,12 @@ def create_simulator(
         raise InputError(f"engine aer: Aer refuses its options: {error}") from error
 
 
-def checked_result(job: Any) -> Any:
-    """The result of a job; raises EngineError with Aer's text when the job failed."""
+def run(simulator: Any, circuit: Any, binds: Mapping[Any, list[float]], **options: Any) -> Any:
+    """The result of one run; raises EngineError with Aer's text when it failed."""
     try:
-        result = job.result()
+        result = simulator.run(
+            circuit, parameter_binds=[dict(binds)] if binds else None, **options
+        ).result()
     except Exception as error:
         raise EngineError(f"engine aer: the simulation failed: {error}") from error
     if not result.success:

@@ -60,8 +60,9 @@ def object_by_name(name: str, where: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{where}: {name!r} cannot be found ({error})") from None
+    except Exception as error:  # a user's module may raise anything
+        text = f"{type(error).__name__}: {error}"
+        raise InputError(f"{where}: {name!r} cannot be found ({text})") from None
     # Instances of estimators and backends are not callable; functions and classes are.
     if not callable(found):
         return found

@@ -105,6 +105,12 @@ class PrimitiveEngine(BackendEngine):
         # A seed belongs to a job. One job a sample, so that its numbers do not depend on which
         # other samples are on this rank.
         result = np.empty((len(values), circuit.outputs))
+        if not values.shape[1]:
+            # Without angles every row is a PUB, and estimators seed each PUB alike: a job a row.
+            for n, generator in enumerate(draw.generators()):
+                seed = int(generator.integers(2**31))
+                result[n : n + 1] = self._job(prepared, values[n : n + 1], shots, seed)
+            return result
         for sample in np.unique(draw.sample):
             rows = np.flatnonzero(draw.sample == sample)
             seed = draw.at(int(sample)).seed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,10 @@ def _statevector(options: Mapping[str, Any]) -> EstimatorSource:
 
 
 def _aer(options: Mapping[str, Any]) -> EstimatorSource:
+    from qiskit_aer import AerSimulator
     from qiskit_aer.primitives import EstimatorV2
+
+    _tried(lambda: AerSimulator(**options))
 
     def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
         settings = {"backend_options": dict(options), "run_options": {"seed_simulator": seed}}
@@ -134,12 +138,19 @@ def _ibm(name: str, mode: str, options: Mapping[str, Any]) -> EstimatorSource:
         atexit.register(close)
     local = backend.name.startswith("fake_")
 
-    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
+    def estimator(seed: int) -> Any:
         settings: dict[str, Any] = dict(options)
         if local:
             settings["simulator"] = {"seed_simulator": seed}
-        estimator = runtime.EstimatorV2(mode=place, options=settings)
-        return estimator.run(list(pubs), precision=_precision(shots))
+        with warnings.catch_warnings():
+            # The client announces another Estimator; this one is what all its versions have.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return runtime.EstimatorV2(mode=place, options=settings)
+
+    _tried(lambda: estimator(0))
+
+    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
+        return estimator(seed).run(list(pubs), precision=_precision(shots))
 
     return EstimatorSource(name, submit, backend, seeded=local, close=close)
 
@@ -157,6 +168,15 @@ def _takes_seed(backend: Any) -> bool:
     options = getattr(backend, "options", None)
     simulates = backend.name.startswith(("fake_", "generic_backend", "aer_simulator"))
     return simulates or (options is not None and hasattr(options, "seed_simulator"))
+
+
+def _tried(make: Callable[[], Any]) -> None:
+    """Make something once, so that options that cannot be are refused before a run."""
+    try:
+        make()
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"engine.options: refused ({type(error).__name__}: {text})") from None
 
 
 def _no_options(name: str, options: Mapping[str, Any]) -> None:

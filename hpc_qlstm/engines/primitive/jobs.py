@@ -59,7 +59,7 @@ class JobRunner:
             if error is None:
                 try:
                     value = read(found)
-                except EngineError as unusable:
+                except Exception as unusable:  # whatever a backend may return
                     error = unusable
             if error is not None:
                 failures.append(f"{job.id}: {_text(error)}" if job.id else _text(error))
@@ -91,6 +91,7 @@ class _Submission:
     def __init__(self, submit: Callable[[], Any]) -> None:
         self._submit = submit
         self._job: Any = None
+        self._abandoned = False
         self.id = ""
 
     def result(self, timeout: float) -> Any:
@@ -103,6 +104,7 @@ class _Submission:
         """The result of a job that was done nevertheless; else cancels it and returns None."""
         job = self._job
         if job is None:
+            self._abandoned = True  # a submission that is still under way is cancelled when it ends
             return None
         try:
             if _within(_GRACE, job.done, "no status"):
@@ -115,6 +117,8 @@ class _Submission:
     def _submit_and_wait(self) -> Any:
         job = self._submit()
         self._job, self.id = job, str(job.job_id())
+        if self._abandoned:
+            job.cancel()
         return job.result()
 
 
