@@ -324,6 +324,24 @@ class CheckpointConfig(Section):
     """Without `every`: a checkpoint after the first epoch that ends this many seconds later."""
     keep: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """Newest checkpoints that are kept; 0: all."""
+    keep_every: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Also keep those of every n-th epoch; 0: none."""
+    keep_best: bool = True
+    """Also keep that of the epoch with the smallest test loss, if one was written there."""
+
+
+Signal = Literal["USR1", "USR2", "TERM", "INT", "HUP", "QUIT", "ALRM"]
+
+
+class StopConfig(Section):
+    """When a run stops before its end, at a checkpoint and with exit code 75."""
+
+    signals: list[Signal] = ["USR1", "TERM", "INT"]
+    """Signals to any rank that stop the run after the batch under way; a second INT at once."""
+    walltime: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
+    """Seconds after the start of the process at which the job must be over; 0: no limit."""
+    slurm_end: bool = True
+    """Stop in time for SLURM_JOB_END_TIME where Slurm gives it."""
 
 
 class ParallelConfig(Section):
@@ -359,6 +377,8 @@ class Config(Section):
     """See TrainingConfig."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """See CheckpointConfig."""
+    stop: StopConfig = StopConfig()
+    """See StopConfig."""
     parallel: ParallelConfig = ParallelConfig()
     """See ParallelConfig."""
     output: OutputConfig = OutputConfig()

@@ -54,7 +54,7 @@ def resume(
 
 def _finish(result: Result, comm: Communicator, console: Console | None, quiet: bool) -> None:
     """Figures and report; a trained run is not lost because they cannot be written."""
-    if not result.config.output.figures:
+    if result.stopped or not result.config.output.figures:
         return
     try:
         with ending_all(comm):

@@ -12,11 +12,14 @@ from hpc_qlstm.cli.common import (
     SetOption,
     Which,
     WhichOption,
+    aligned,
     app,
     collective,
     console,
     print_json,
 )
+from hpc_qlstm.errors import EXIT_STOPPED
+from hpc_qlstm.parallel import on_root
 
 
 @app.command()
@@ -76,6 +79,20 @@ def report(run_dir: RunArgument) -> None:
 
 
 @app.command()
+def checkpoint(run_dir: RunArgument) -> None:
+    """List and verify a run's checkpoints, newest first; exit code 1 if none is valid."""
+    from hpc_qlstm.analysis.inventory import checkpoint_inventory
+
+    with collective() as comm:
+        entries = on_root(comm, lambda: checkpoint_inventory(run_dir))
+        header = ("checkpoint", "epoch", "batch", "test loss", "bytes", "written", "")
+        rows = [header, *(entry.cells() for entry in entries)]
+        console().print(aligned(rows), markup=False)
+    if not any(entry.valid for entry in entries):
+        raise typer.Exit(1)
+
+
+@app.command()
 def export(
     run_dir: RunArgument,
     output: Annotated[
@@ -95,6 +112,8 @@ def export(
 
 
 def _report(result: Any) -> None:
+    if result.stopped:
+        raise typer.Exit(EXIT_STOPPED)
     last = result.history[-1] if result.history else {}
     console().print(
         f"{result.run_dir}: epoch {last.get('epoch', 0)}, "

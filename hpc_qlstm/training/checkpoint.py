@@ -15,6 +15,7 @@ the whole random state.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -102,7 +103,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def find_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run's `checkpoints` folder, newest first. Local."""
-    return sorted(folder.glob("epoch-*.h5"), key=_position, reverse=True)
+    return sorted(folder.glob("epoch-*.h5"), key=position, reverse=True)
 
 
 def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
@@ -111,10 +112,10 @@ def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
     return folder / f"epoch-{epoch:08d}{within}.h5"
 
 
-def _position(path: Path) -> tuple[int, int, str]:
-    """Epoch and batch of a file name, to sort by."""
+def position(path: Path) -> tuple[int, int]:
+    """Epoch and batch of a checkpoint's file name; (-1, 0) for a name that is none."""
     match = re.fullmatch(r"epoch-(\d+)(?:-batch-(\d+))?\.h5", path.name)
-    return (int(match[1]), int(match[2] or 0), "") if match else (-1, 0, path.name)
+    return (int(match[1]), int(match[2] or 0)) if match else (-1, 0)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -214,6 +215,7 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+@functools.cache
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on. Imports none of them."""
     versions = {"python": platform.python_version()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import SectionT, config_text, load_config
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.training.lock import RunLock
 from hpc_qlstm.training.metrics import Record
 
 
@@ -28,6 +29,11 @@ class RunDirectory:
     def metrics(self) -> Path:
         """One JSON object an epoch."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the job that writes here."""
+        return self.path / "lock"
 
     @property
     def jobs(self) -> Path:
@@ -83,7 +89,8 @@ def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:
     """Make the run directory and save the resolved configuration in it. For rank 0.
 
     A run that is already there is renamed, with the first free number behind a `~`; the second
-    value says so. Raises InputError where the path cannot be used or holds something else.
+    value says so. Raises InputError where the path cannot be used, holds something else, or a run
+    that another job is writing.
     """
     run = RunDirectory(Path(config.output.run_dir))
     notes = []
@@ -94,6 +101,8 @@ def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:
                 raise InputError(
                     f"output.run_dir: {run.path} holds other files, allowed: a new or empty folder"
                 )
+            # Nobody else may be writing there.
+            RunLock(run.lock).acquire().release()
             notes.append(f"the run in {run.path} was moved to {_move_aside(run.path)}")
         for folder in (run.checkpoints, run.figures):
             folder.mkdir(parents=True, exist_ok=True)

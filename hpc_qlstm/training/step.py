@@ -7,7 +7,7 @@ step, on the row), one Allgather of the gradients, one Bcast of the updated weig
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange, together
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
 """Phases of a run: each has random numbers of its own, see `Place`."""
+
+NOTES = 3
+"""Numbers that a rank may send with a batch: no collective of their own is needed for them."""
+_HEAD = 1 + NOTES
+"""Columns before the gradients: a block's loss, and in the first row the rank's notes."""
 
 
 class DistributedModel:
@@ -59,21 +64,29 @@ class DistributedModel:
         self._readout_size = end - begin
         self._sections = [model.layout.section(block) for block in grid.blocks]
         self._buffers: dict[int, tuple[Float, Float]] = {}
+        self.notes: Float = np.zeros((comm.size, NOTES))
 
     def loss_and_gradient(
-        self, flat: Float, x: Float, y: Float, step: tuple[int, ...] = ()
+        self,
+        flat: Float,
+        x: Float,
+        y: Float,
+        step: tuple[int, ...] = (),
+        notes: Callable[[], Sequence[float]] = tuple,
     ) -> tuple[float, Float]:
         """Mean squared error of a batch and its gradient (n,) by the flat weights, on every rank.
 
         x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank. step:
-        which batch of the run this is, for engines that draw. One rank's result, bit for bit, for
-        every size of the grid. Raises EngineError on every rank when a backend failed on any.
+        which batch of the run this is, for engines that draw. notes: asked, when this rank's
+        part is computed, for up to NOTES numbers that travel along; the attribute `notes` has those
+        of all ranks afterwards. One rank's result, bit for bit, for every size of the grid. Raises
+        EngineError on every rank when a backend failed on any.
         """
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
         blocks = len(mine) - 1
-        width = 1 + max(s.stop - s.start for s in self._sections) + self._readout_size
+        width = _HEAD + max(s.stop - s.start for s in self._sections) + self._readout_size
         most = max(len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas))
         send, receive = self._buffer(most, width)
         if blocks:
@@ -89,12 +102,16 @@ class DistributedModel:
             )
             own = part.partitions.shape[1]
             send[:blocks, 0] = part.loss
-            send[:blocks, 1 : 1 + self._readout_size] = part.readout
-            send[:blocks, 1 + self._readout_size : 1 + self._readout_size + own] = part.partitions
+            begin = _HEAD + self._readout_size
+            send[:blocks, _HEAD:begin] = part.readout
+            send[:blocks, begin : begin + own] = part.partitions
+        own_notes = notes()
+        send[0, 1 : 1 + len(own_notes)] = own_notes
         if self.comm.size > 1:
             self.comm.allgather(send, receive)
         else:
             receive[0] = send
+        self.notes = receive[:, 0, 1:_HEAD].copy()
         loss, gradient = self._add_blocks(receive, bounds, y.size)
         self._raise_failures(loss + float(np.add.reduce(gradient)))
         return loss, gradient
@@ -174,9 +191,9 @@ class DistributedModel:
 
         gradient = np.empty(self.model.layout.size)
         for position, section in enumerate(self._sections):
-            begin = 1 + readout
+            begin = _HEAD + readout
             gradient[section] = total(position, slice(begin, begin + section.stop - section.start))
-        gradient[self.model.layout.readout] = total(0, slice(1, 1 + readout))
+        gradient[self.model.layout.readout] = total(0, slice(_HEAD, _HEAD + readout))
         return float(total(0, slice(0, 1))[0]) / values, gradient
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from hpc_qlstm.config_io import Source, load_config
 from hpc_qlstm.errors import EngineError, HpcQlstmError, TrainingError
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator, together
 from hpc_qlstm.training.checkpoint import load_newest
+from hpc_qlstm.training.lock import RunLock
 from hpc_qlstm.training.metrics import Record
 from hpc_qlstm.training.progress import ProgressReport
 from hpc_qlstm.training.run_directory import (
@@ -27,6 +29,7 @@ from hpc_qlstm.training.run_directory import (
     with_whole_paths,
 )
 from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.training.stopping import StopRequested, StopWatch, remove_stop_file
 from hpc_qlstm.training.trainer import Trainer
 from hpc_qlstm.training.writer import RunWriter
 
@@ -38,7 +41,8 @@ class Result:
     """A finished run, the same on every rank.
 
     weights and best: by name, after the last epoch and of the epoch with the smallest test loss;
-    history: one record an epoch, as in metrics.jsonl.
+    history: one record an epoch, as in metrics.jsonl. stopped: why the run stopped early, at a
+    checkpoint that `resume` goes on from; empty when it is done.
     """
 
     run_dir: Path
@@ -46,6 +50,7 @@ class Result:
     weights: dict[str, Float]
     best: dict[str, Float]
     history: list[Record]
+    stopped: str = ""
 
 
 def train(
@@ -68,7 +73,9 @@ def train(
         setup = set_up(resolved, comm)
         run, notes = on_root(comm, lambda: create_run_directory(resolved))
         trainer = Trainer(setup)
-        return _run(run, trainer, comm, [*notes, *setup.gpus, *setup.warnings], console, quiet)
+        with locked(run, comm) as warnings:
+            notes = [*notes, *setup.gpus, *setup.warnings, *warnings]
+            return _run(run, trainer, comm, notes, console, quiet)
 
 
 def resume(
@@ -100,8 +107,27 @@ def resume(
         stored, notes = on_root(comm, newest)
         if stored is not None:
             together(comm, lambda: trainer.restore(stored))
-        on_root(comm, lambda: continue_run(run, config, trainer.state.history))
-        return _run(run, trainer, comm, [*notes, *setup.gpus, *setup.warnings], console, quiet)
+        with locked(run, comm) as warnings:
+            on_root(comm, lambda: continue_run(run, config, trainer.state.history))
+            on_root(comm, lambda: remove_stop_file(run.path))
+            notes = [*notes, *setup.gpus, *setup.warnings, *warnings]
+            return _run(run, trainer, comm, notes, console, quiet)
+
+
+@contextlib.contextmanager
+def locked(run: RunDirectory, comm: Communicator) -> Iterator[list[str]]:
+    """Hold the run directory's lock on rank 0; gives warnings. Collective; raises InputError."""
+    lock = RunLock(run.lock)
+
+    def acquire() -> list[str]:
+        lock.acquire()
+        return [lock.warning] if lock.warning else []
+
+    warnings = on_root(comm, acquire)
+    try:
+        yield warnings
+    finally:
+        lock.release()
 
 
 def _run(
@@ -112,9 +138,9 @@ def _run(
     console: Console | None,
     quiet: bool,
 ) -> Result:
-    config, epochs = trainer.config, trainer.config.training.epochs
+    config = trainer.config
     progress = ProgressReport(
-        epochs,
+        config.training.epochs,
         trainer.state.epoch,
         config.output.log_every,
         console=console,
@@ -124,22 +150,51 @@ def _run(
         progress.say(_describe(trainer))
         for note in notes:
             progress.say(note)
-        writer = RunWriter(run, config)
-        try:
-            while trainer.state.epoch < epochs:
-                record = trainer.run_epoch()
-                if comm.rank == 0:
-                    writer.write(trainer, record)
-                progress.epoch(record)
-        except (EngineError, TrainingError) as error:
-            # Every rank raises the same: the run ends in step, at a checkpoint.
-            on_root(comm, partial(_save_what_is_there, writer, trainer, error))
-            raise
-        finally:
-            _close(trainer)
+        stopped = _loop(run, trainer, comm, progress)
     views = trainer.model.model.layout.views
     state = trainer.state
-    return Result(run.path, config, views(state.weights), views(state.best), state.history)
+    return Result(run.path, config, views(state.weights), views(state.best), state.history, stopped)
+
+
+def _loop(run: RunDirectory, trainer: Trainer, comm: Communicator, progress: ProgressReport) -> str:
+    """The epochs that are left; returns why they stopped early, or nothing."""
+    config = trainer.config
+    watch = StopWatch(config.stop, run.path if comm.rank == 0 else None)
+    writer = RunWriter(run, config, progress.say, watch.checkpoint_took)
+    trainer.wants_to_stop = watch.step
+    if comm.rank == 0:
+        trainer.after_batch = partial(writer.batch, trainer)
+    try:
+        with watch:
+            while trainer.state.epoch < config.training.epochs:
+                record = trainer.run_epoch()
+                if comm.rank == 0:
+                    writer.epoch(trainer, record)
+                progress.epoch(record)
+    except StopRequested as request:
+        path = on_root(comm, partial(_save_before_stop, writer, trainer))
+        caught = next(filter(None, comm.allgather_object(watch.caught)), "")
+        reason = f"signal {caught}" if caught else str(request)
+        progress.say(f"stopped by {reason}, saved in {path}; resume goes on from there")
+        return reason
+    except (EngineError, TrainingError) as error:
+        # Every rank raises the same: the run ends in step, at a checkpoint.
+        on_root(comm, partial(_save_what_is_there, writer, trainer, error))
+        raise
+    finally:
+        _close(trainer)
+    on_root(comm, partial(writer.finish, trainer))
+    return ""
+
+
+def _save_before_stop(writer: RunWriter, trainer: Trainer) -> Path:
+    try:
+        return writer.last(trainer)
+    except OSError as error:
+        raise HpcQlstmError(
+            f"{error.filename}: the checkpoint before stopping cannot be written "
+            f"({error.strerror or error}); the one before it is valid"
+        ) from error
 
 
 def _close(trainer: Trainer) -> None:
@@ -159,7 +214,7 @@ def _save_what_is_there(writer: RunWriter, trainer: Trainer, error: HpcQlstmErro
     place = f"epoch {state.epoch + 1}, {step}: "
     where = place if isinstance(error, EngineError) else ""
     try:
-        path = writer.write_last(trainer)
+        path = writer.last(trainer)
         outcome = f"the state before it is saved in {path}; resume goes on from there"
     except OSError as refused:
         outcome = f"its state could not be saved ({refused.strerror or refused})"

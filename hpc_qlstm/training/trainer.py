@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
@@ -33,6 +34,7 @@ from hpc_qlstm.training.metrics import (
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
 from hpc_qlstm.training.setup import Setup
 from hpc_qlstm.training.step import TESTING
+from hpc_qlstm.training.stopping import StopRequested
 
 _SHUFFLE_STREAM = 10_000
 
@@ -64,9 +66,17 @@ class Trainer:
 
     The weights of every rank are equal at all times: rank 0's optimizer changes them and a Bcast
     shares them. weights: initial weights by name instead of the configured random ones.
+    wants_to_stop: asked on every rank once a batch; any rank's non-zero answer stops all of them.
+    after_batch: called on every rank when a batch is done and the epoch goes on.
     """
 
-    def __init__(self, setup: Setup, weights: dict[str, Float] | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        weights: dict[str, Float] | None = None,
+        wants_to_stop: Callable[[], int] = lambda: 0,
+        after_batch: Callable[[], None] = lambda: None,
+    ) -> None:
         self.config = setup.config
         self.data = setup.data
         self.model = setup.model
@@ -79,6 +89,8 @@ class Trainer:
         self.state = State(initial, best=initial.copy())
         self._optimizer = create_optimizer(self._training, layout.size)
         self._jobs: list[dict[str, Any]] = []
+        self.wants_to_stop = wants_to_stop
+        self.after_batch = after_batch
 
     @property
     def batches(self) -> int:
@@ -88,29 +100,30 @@ class Trainer:
     def run_epoch(self) -> Record:
         """Train one epoch, or what is left of it, and evaluate; returns and remembers its record.
 
-        When it raises EngineError or TrainingError, the state is that of the last batch that was
-        finished, which can be saved and gone on from.
+        When it raises EngineError, TrainingError or StopRequested, the state is that of the last
+        batch that was finished, which can be saved and gone on from.
         """
         start = perf_counter()
         gates, state = self.model.gates, self.state
         gates.seconds = 0.0
         rate = learning_rate(self._training, state.epoch)
-        counter = LocalCounter(gates.engines)
+        counter, before = LocalCounter(gates.engines), state.counts
         try:
             for number, rows in enumerate(self._batches(state.epoch)):
                 if number >= state.batch:
-                    state.losses.append(self._train_batch(rows, rate, number))
+                    state.losses.append(self._train_batch(rows, rate, number, counter))
                     state.batch = number + 1
+                    self._act_on_notes(before)
             counter.evaluating()
             prediction = self.model.predict(state.weights, self.data.test_x, (TESTING, state.epoch))
             test_loss = mean_squared_error(prediction, self.data.test_y)
             self._require_finite("the test loss", test_loss)
-        except (EngineError, TrainingError):
-            # All ranks are here together: what failed has reached every one of them.
-            self._gather(counter)
+        except (EngineError, TrainingError, StopRequested):
+            # All ranks are here together: what happened has reached every one of them.
+            self._gather(counter, before)
             raise
         seconds = perf_counter() - start
-        reports = self._gather(counter)
+        reports = self._gather(counter, before)
         train_loss = float(np.mean(state.losses))
         state.epoch += 1
         record: Record = {
@@ -134,9 +147,19 @@ class Trainer:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def _gather(self, counter: LocalCounter) -> list[RankReport]:
+    def _act_on_notes(self, before: CircuitCounts) -> None:
+        """After a batch: what all ranks have run, and whether any of them wants to stop."""
+        requests, executed, calibrated = self.model.notes.sum(axis=0).tolist()
+        self.state.counts = before + CircuitCounts(int(executed), 0, int(calibrated))
+        if requests:
+            raise StopRequested(int(self.model.notes[:, 0].max()))
+        if self.state.batch < self.batches:
+            self.after_batch()
+
+    def _gather(self, counter: LocalCounter, before: CircuitCounts) -> list[RankReport]:
         """All ranks' reports since the counter began, their circuits and jobs added up here."""
         state = self.state
+        state.counts = before
         jobs = [asdict(job) for e in self.model.gates.engines for job in e.take_jobs()]
         reports = gather_reports(self.model.comm, self.model.row, counter.counts(), jobs)
         for rank, report in enumerate(reports):
@@ -207,14 +230,20 @@ class Trainer:
         order = rng.permutation(count)
         return [order[part] for part in slices]
 
-    def _train_batch(self, rows: Rows, rate: float, number: int) -> float:
+    def _train_batch(self, rows: Rows, rate: float, number: int, counter: LocalCounter) -> float:
         weights = self.state.weights
+
+        def notes() -> tuple[int, int, int]:
+            run = counter.counts()
+            return self.wants_to_stop(), run.training, run.calibration
+
         with np.errstate(over="ignore", invalid="ignore"):  # checked below, with one message
             loss, gradient = self.model.loss_and_gradient(
                 weights,
                 self.data.train_x[rows],
                 self.data.train_y[rows],
                 (self.state.epoch, number),
+                notes,
             )
         self._require_finite(f"batch {number + 1}: the loss", loss)
         self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
