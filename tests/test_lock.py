@@ -56,7 +56,39 @@ def test_a_second_owner_is_refused_and_a_crash_frees_the_lock(holder, tmp_path):
     lock = RunLock(tmp_path / "lock").acquire()
     assert not lock.warning
     lock.release()
+    assert not (tmp_path / "lock").exists()
     RunLock(tmp_path / "lock").acquire().release()
+
+
+RACE = """
+import random, sys, time
+from pathlib import Path
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.training.lock import RunLock
+path, inside, until = Path(sys.argv[1]), Path(sys.argv[2]), time.monotonic() + 2
+taken = 0
+while time.monotonic() < until:
+    try:
+        lock = RunLock(path).acquire()
+    except InputError:
+        continue
+    inside.mkdir()  # fails when somebody else is inside
+    taken += 1
+    inside.rmdir()
+    lock.release()
+print(taken)
+"""
+
+
+def test_many_processes_never_hold_it_together(tmp_path):
+    arguments = [sys.executable, "-c", RACE, str(tmp_path / "lock"), str(tmp_path / "inside")]
+    racers = [
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    outputs = [racer.communicate(timeout=60) for racer in racers]
+    assert all(racer.returncode == 0 for racer in racers), outputs
+    assert sum(int(out) for out, _ in outputs) > 20
 
 
 @pytest.mark.parametrize("ranks", [None, 2])

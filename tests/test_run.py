@@ -225,7 +225,8 @@ def test_resume_skips_a_torn_checkpoint_and_starts_over_without_any(tmp_path, ca
     ("keep", "every", "epochs"), [(0, 1, [4, 3, 2, 1]), (2, 1, [4, 3]), (3, 3, [4, 3]), (1, 9, [4])]
 )
 def test_retention_of_checkpoints(tmp_path, keep, every, epochs):
-    train(tmp_path / "r", training={"epochs": 4}, checkpoint={"keep": keep, "every": every})
+    settings = {"keep": keep, "every": every, "keep_best": False}
+    train(tmp_path / "r", training={"epochs": 4}, checkpoint=settings)
     found = find_checkpoints(tmp_path / "r" / "checkpoints")
     assert [load_checkpoint(path).epoch for path in found] == epochs
 

@@ -11,6 +11,7 @@ owner, for the message.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -40,6 +41,21 @@ class RunLock:
 
         `warning` says so where the file system has no locks.
         """
+        while not self._try_to_acquire():
+            pass  # the owner before was just leaving and took the file along
+        return self
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            # Removed while it is held: whoever has opened it already sees that it is not the file
+            # of that name any more.
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            self._file.close()
+            self._file = None
+
+    def _try_to_acquire(self) -> bool:
         try:
             file = self._path.open("a+", encoding="utf-8")
         except OSError as error:
@@ -60,20 +76,25 @@ class RunLock:
                 f"{self._path.parent} is on a file system without locks: make sure that no other "
                 "job writes to this run"
             )
-            return self
+            return True
+        if not _is_file_of(self._path, file):
+            file.close()
+            return False
         file.seek(0)
         file.truncate()
         file.write(json.dumps(_myself()) + "\n")
         file.flush()
         self._file = file
-        return self
+        return True
 
-    def release(self) -> None:
-        """Give the lock back. The file stays: removing it could take another one's lock away."""
-        if self._file is not None:
-            # Closing any descriptor of the file would do; this is the only one here.
-            self._file.close()
-            self._file = None
+
+def _is_file_of(path: Path, file: IO[str]) -> bool:
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    opened = os.fstat(file.fileno())
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def _myself() -> dict[str, Any]:
