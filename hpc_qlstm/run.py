@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hpc_qlstm.config_io import Source
+from hpc_qlstm.config_io import Source, load_config
 from hpc_qlstm.errors import EngineError, InputError
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
 from hpc_qlstm.training import Result
@@ -23,15 +23,20 @@ def train(
     overrides: Sequence[str] = (),
     console: Console | None = None,
     quiet: bool = False,
+    go_on: bool = False,
 ) -> Result:
     """Train a configuration and leave a complete run directory. Collective.
 
     config: a TOML file's path, a dictionary, or a Config. comm: an mpi4py communicator; default:
     MPI's world under an MPI launcher, else this process alone. overrides: "section.key=value".
-    quiet: print nothing. Returns the same Result on every rank.
+    quiet: print nothing. go_on: resume where the run directory holds this run already, as a job
+    that was put back into a queue must. Returns the same Result on every rank.
     Raises InputError on every rank for bad input; an exception on one rank alone ends all ranks.
     """
     comm = open_communicator(comm)
+    begun = _begun(config, overrides, comm) if go_on else None
+    if begun is not None:
+        return resume(begun, comm, overrides=overrides, console=console, quiet=quiet)
     result = train_only(config, comm, overrides=overrides, console=console, quiet=quiet)
     _finish(result, comm, console, quiet)
     return result
@@ -50,6 +55,17 @@ def resume(
     result = resume_training(run_dir, comm, overrides=overrides, console=console, quiet=quiet)
     _finish(result, comm, console, quiet)
     return result
+
+
+def _begun(config: Source, overrides: Sequence[str], comm: Communicator) -> Path | None:
+    """The configured run directory, if there is a run in it. Collective."""
+
+    def find() -> Path | None:
+        path = Path(load_config(config, overrides).output.run_dir).expanduser()
+        return path if (path / "config.toml").is_file() else None
+
+    with ending_all(comm):
+        return on_root(comm, find)
 
 
 def _finish(result: Result, comm: Communicator, console: Console | None, quiet: bool) -> None:

@@ -224,3 +224,19 @@ def test_extension_missing(write_config, tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "the compiled extension hpc_qlstm._native is not installed" in done.stderr
+
+
+@pytest.mark.parametrize(("ranks", "wanted"), [(None, 2), (2, 3), (1, 2)])
+def test_fewer_ranks_than_the_job_script_started(hpc_qlstm_run, write_config, ranks, wanted):
+    hpc_qlstm_run.environment["HPC_QLSTM_RANKS"] = str(wanted)
+    done = hpc_qlstm_run("train", write_config(partition={"count": 4}), ranks=ranks)
+    one_message(done, [f"started {wanted} ranks", f"world has {ranks or 1}", "srun --mpi=pmix"])
+
+
+def test_one_of_slurms_processes_speaks_for_all(hpc_qlstm_run, write_config):
+    """`srun --mpi=none`: two processes that MPI does not know of; the second says nothing."""
+    step = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"}
+    hpc_qlstm_run.environment.update({**step, "SLURM_PROCID": "1"})
+    done = hpc_qlstm_run("train", write_config())
+    assert done.returncode == 2
+    assert done.stdout + done.stderr == ""

@@ -82,3 +82,17 @@ def test_a_torn_newest_checkpoint_is_skipped(hpc_qlstm_run, write_config, losses
     assert f"skipped a checkpoint: {newest}" in done.stdout
     assert "after epoch 4" in done.stdout
     assert losses(run_dir) == whole
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_path, ranks):
+    """`train --continue` begins a run that is not there and resumes one that is."""
+    config = write_config(training={"epochs": 2})
+    first = hpc_qlstm_run("train", config, "--continue", ranks=ranks)
+    assert first.returncode == 0, first.stderr
+    assert "resuming" not in first.stdout
+    again = hpc_qlstm_run("train", config, "--continue", "--set", "training.epochs=4", ranks=ranks)
+    assert again.returncode == 0, again.stderr
+    assert "resuming" in again.stdout
+    assert [row[0] for row in losses(tmp_path / "run")] == [1, 2, 3, 4]
+    assert not (tmp_path / "run~1").exists()

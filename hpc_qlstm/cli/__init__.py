@@ -1,6 +1,6 @@
 """The command line. Every command works with and without mpirun; rank 0 alone prints.
 
-Exit codes: 0 done, 2 bad input, 1 anything else.
+Exit codes: 0 done, 2 bad input, 75 stopped at a checkpoint, 1 anything else.
 """
 
 from __future__ import annotations

@@ -26,11 +26,14 @@ from hpc_qlstm.parallel import on_root
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
     overrides: SetOption = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Resume the run where its directory holds one.")
+    ] = False,
 ) -> None:
     """Train a configuration into its run directory."""
     from hpc_qlstm import run
 
-    _report(run.train(config, overrides=overrides or []))
+    _report(run.train(config, overrides=overrides or [], go_on=go_on))
 
 
 @app.command()

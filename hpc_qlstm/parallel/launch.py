@@ -18,9 +18,21 @@ _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WO
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
+RANKS_VARIABLE = "HPC_QLSTM_RANKS"
+"""Set by a job script to the number of ranks that it started; another size of MPI's world is then
+refused."""
+
+
 def launched_rank(environment: Mapping[str, str] = os.environ) -> int | None:
-    """The rank that the MPI launcher announced, None without a launcher. Needs no MPI. Local."""
-    return _first_integer(_RANK_VARIABLES, environment)
+    """The rank that the launcher announced, None without a launcher. Needs no MPI. Local.
+
+    Where only Slurm knows of the processes, its number: they are no ranks of MPI then, but one of
+    them has to speak for all.
+    """
+    rank = _first_integer(_RANK_VARIABLES, environment)
+    if rank is None and _in_slurm_step(environment):
+        rank = _first_integer(("SLURM_PROCID",), environment)
+    return rank
 
 
 def launched_size(environment: Mapping[str, str] = os.environ) -> int | None:
@@ -49,7 +61,9 @@ def open_communicator(comm: Any = None) -> Communicator:
         result: Communicator = comm
         return result
     announced = launched_size()
-    if launched_rank() is None and (announced or 1) == 1:
+    wanted = _first_integer((RANKS_VARIABLE,), os.environ)
+    by_mpi = _first_integer(_RANK_VARIABLES, os.environ) is not None
+    if not by_mpi and (announced or 1) == 1 and (wanted or 1) == 1:
         return SerialCommunicator()
     from hpc_qlstm.parallel.mpi import MpiCommunicator, import_mpi
 
@@ -59,6 +73,12 @@ def open_communicator(comm: Any = None) -> Communicator:
             f"MPI: the launcher started {announced} processes, but MPI's world has {world.size} "
             "ranks; use the launcher of the MPI library that mpi4py loads (see 'hpc-qlstm info'), "
             "or srun --mpi=pmix"
+        )
+    if wanted is not None and world.size != wanted:
+        raise InputError(
+            f"MPI: the job script started {wanted} ranks ({RANKS_VARIABLE}), but MPI's world has "
+            f"{world.size}; use the launcher of the MPI library that mpi4py loads, or "
+            "srun --mpi=pmix"
         )
     return world
 
