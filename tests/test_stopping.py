@@ -17,6 +17,7 @@ from hpc_qlstm.training.checkpoint import find_checkpoints
 from hpc_qlstm.training.stopping import FILE, NOTHING, SIGNAL, WALLTIME, StopWatch
 
 LONG = {"epochs": 100_000, "batch_size": 5}
+RARE = {"every": 10_000}
 
 
 def start(command, environment, config, ranks, *more):
@@ -56,7 +57,7 @@ def straight(write_config, tmp_path, losses, final_weights):
     def run(epochs, **sections):
         folder = tmp_path / "straight"
         config = write_config(
-            "straight.toml", training={**LONG, "epochs": epochs},
+            "straight.toml", training={**LONG, "epochs": epochs}, checkpoint=RARE,
             output={"run_dir": str(folder)}, **sections,
         )  # fmt: skip
         hpc_qlstm.train(load_config(config), quiet=True)
@@ -79,7 +80,7 @@ def check_goes_on(run_dir, straight, losses, final_weights, epochs_more=2):
 def test_a_signal_stops_at_a_checkpoint(
     command, launch_environment, write_config, tmp_path, straight, losses, final_weights, name
 ):
-    process = start(command, launch_environment, write_config(training=LONG), None)
+    process = start(command, launch_environment, write_config(training=LONG, checkpoint=RARE), None)
     process.send_signal(getattr(signal, f"SIG{name}"))
     out, err = process.communicate(timeout=30)
     assert process.returncode == 75, err
@@ -93,7 +94,9 @@ def test_one_rank_gets_the_signal_and_all_stop(
     command, launch_environment, write_config, tmp_path, straight, losses, final_weights,
     ranks, victim,
 ):  # fmt: skip
-    process = start(command, launch_environment, write_config(training=LONG), ranks)
+    process = start(
+        command, launch_environment, write_config(training=LONG, checkpoint=RARE), ranks
+    )
     pids = ranks_of(process)
     assert len(pids) == ranks
     os.kill(pids[victim], signal.SIGUSR1)
@@ -104,31 +107,50 @@ def test_one_rank_gets_the_signal_and_all_stop(
 
 
 def test_mpirun_hands_usr1_on(command, launch_environment, write_config):
-    process = start(command, launch_environment, write_config(training=LONG), 2)
+    process = start(command, launch_environment, write_config(training=LONG, checkpoint=RARE), 2)
     process.send_signal(signal.SIGUSR1)
     process.communicate(timeout=30)
     assert process.returncode == 75
 
 
-def test_a_second_interrupt_stops_at_once(command, launch_environment, write_config):
-    """The first waits for the batch, which here takes as long as a job that hangs."""
+SLOW = """
+import time
+from qiskit.primitives import StatevectorEstimator
+
+class Backend(StatevectorEstimator):
+    jobs = 0
+
+    def run(self, pubs, *, precision=None):
+        Backend.jobs += 1
+        if Backend.jobs > 30:
+            time.sleep(60)
+        return super().run(pubs, precision=precision)
+"""
+
+
+def test_a_second_interrupt_stops_at_once(command, launch_environment, write_config, tmp_path):
+    """The first waits for the batch, which here waits for a job that hangs."""
+    (tmp_path / "slow.py").write_text(SLOW)
     config = write_config(
-        model={"hidden_size": 2, "depth": 1},
-        partition={"strategy": "broadcast_input", "count": 1},
-        training={"epochs": 100_000, "batch_size": 20},
-        engine={"name": "aer", "shots": 5, "noise": {"backend": "generic:3"}},
-        data={"options": {"points": 60}},
+        model={"hidden_size": 1, "depth": 1},
+        partition={"strategy": "contiguous", "count": 1},
+        data={"options": {"points": 16}, "window": 2},
+        training={"epochs": 100, "batch_size": 5},
+        engine={"name": "primitive", "backend": "slow:Backend"},
     )
-    process = start(command, launch_environment, config, None)
+    environment = {**launch_environment, "PYTHONPATH": str(tmp_path)}
+    process = start(command, environment, config, None)
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.05)
+    time.sleep(0.5)
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
-    assert process.returncode in (75, 130)
+    process.communicate(timeout=5)
+    assert process.returncode == 130
 
 
 def test_the_file_stops_a_run(command, launch_environment, write_config, tmp_path):
-    process = start(command, launch_environment, write_config(training=LONG), 2)
+    process = start(command, launch_environment, write_config(training=LONG, checkpoint=RARE), 2)
     (tmp_path / "run" / "STOP").touch()
     out, err = process.communicate(timeout=30)
     assert process.returncode == 75, err
@@ -142,7 +164,7 @@ def test_the_file_stops_a_run(command, launch_environment, write_config, tmp_pat
 
 @pytest.mark.parametrize("by", ["walltime", "slurm"])
 def test_the_walltime_limit(hpc_qlstm_run, write_config, tmp_path, by):
-    config = write_config(training=LONG)
+    config = write_config(training=LONG, checkpoint=RARE)
     limit = []
     if by == "walltime":
         limit = ["--set", "stop.walltime=6"]

@@ -15,6 +15,8 @@ from hpc_qlstm.cli.common import app, print_error
 from hpc_qlstm.errors import EXIT_BAD_INPUT, HpcQlstmError
 from hpc_qlstm.parallel import launched_rank, open_communicator
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Entry point of `hpc-qlstm`: runs a command and ends the process with its exit code."""
@@ -24,7 +26,13 @@ def main() -> None:
             # Usage, help and results come from rank 0; a failing rank still has its stderr.
             null = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(null))
-        sys.exit(_run(rank))
+        code = _run(rank)
+        if code == INTERRUPTED:
+            # At once: a library's threads may be in the middle of something long.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
 
 def _run(rank: int) -> int:
@@ -39,7 +47,7 @@ def _run(rank: int) -> int:
             print_error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

@@ -38,7 +38,7 @@ SlurmctldHost=$(hostname)(127.0.0.1)
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge/socket,cred_expire=10
+AuthInfo=socket=$folder/munge/socket,cred_expire=5
 CredType=cred/munge
 SlurmctldPort=$base
 SlurmdPort=$((base + 1))
