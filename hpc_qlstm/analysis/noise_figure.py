@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from hpc_qlstm.analysis.noise_study import Study
 
 _LOWEST = -0.2
-"""R2 below this is drawn at the lower edge: a model that is that wrong is no use, however wrong."""
+"""A mean R2 below this is left out: a model that is that wrong is no use, however wrong."""
 
 
 def draw_study(study: Study, path: Path) -> None:
-    """Two panels, without and with mitigation; bars are standard deviations over seeds."""
+    """Two panels, without and with mitigation; bars are standard deviations over seeds.
+
+    Local; raises OSError.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -23,7 +26,7 @@ def draw_study(study: Study, path: Path) -> None:
     for mitigated, axes in zip((False, True), panels, strict=True):
         for number, shots in enumerate(study.shots):
             values = [study.r2(rate, shots, mitigated) for rate in study.rates]
-            means = [max(_LOWEST, float(r2.mean())) for r2 in values]
+            means = [float(r2.mean()) if r2.mean() > _LOWEST else float("nan") for r2 in values]
             spread = [float(r2.std()) for r2 in values]
             axes.errorbar(
                 study.rates,
