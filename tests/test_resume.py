@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -96,3 +97,14 @@ def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_
     assert "resuming" in again.stdout
     assert [row[0] for row in losses(tmp_path / "run")] == [1, 2, 3, 4]
     assert not (tmp_path / "run~1").exists()
+
+
+@pytest.mark.parametrize(("campaign", "count"), [("kills", 4), ("damage", 300)])
+def test_the_fault_campaign_in_short(campaign, count):
+    script = Path(__file__).parents[1] / "scripts" / "fault_campaign.py"
+    done = subprocess.run(
+        [sys.executable, script, campaign, "--count", str(count), "--seed", "7"],
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the same bits" in done.stdout or f"harmless of {count}" in done.stdout

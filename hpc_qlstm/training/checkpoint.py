@@ -1,12 +1,15 @@
-"""Checkpoints: HDF5 files that are complete or absent, and verified when they are read.
+"""Checkpoints: HDF5 files that are complete or absent, and verified before HDF5 sees them.
 
-Layout of a file (format version 1): root attributes `format`, `version`, `checksum`, `epoch`,
-`batch`, `optimizer_steps`, `seed`, `best_epoch`, `best_loss` and `versions` (JSON); groups
-`weights`, `best` and `optimizer` with one float64 dataset a name; datasets `config` (TOML text) and
-`history` (one JSON line an epoch); group `data` with the offsets and factors of features and
-targets, a fingerprint of the windows and one of the circuits; group `progress`, of an epoch under
-way, with `losses`, one for each of its batches, and `circuits`, the counts so far. The checksum is
-SHA-256 over every name, type, shape and value.
+Layout of a file (format version 1): a user block of 512 bytes with the format's name, its version
+and the SHA-256 of all bytes behind the block; then HDF5. Root attributes `epoch`, `batch`,
+`optimizer_steps`, `seed`, `best_epoch`, `best_loss` and `versions` (JSON); groups `weights`, `best`
+and `optimizer` with one float64 dataset a name; datasets `config` (TOML text) and `history` (one
+JSON line an epoch); group `data` with the offsets and factors of features and targets, a
+fingerprint of the windows and one of the circuits; group `progress`, of an epoch under way, with
+`losses`, one for each of its batches, and `circuits`, the counts so far.
+
+The digest is over bytes and stands outside of HDF5, because the HDF5 library may crash the process
+on a damaged file: none is opened before its bytes are known to be those that were written.
 
 The order of shuffled samples is drawn from (seed, epoch), so that the seed and the position are
 the whole random state.
@@ -34,6 +37,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.errors import InputError
 
 FORMAT, VERSION = "hpc_qlstm checkpoint", 1
+_BLOCK = 512
 _GROUPS = ("weights", "best", "optimizer", "data", "progress")
 _NUMBERS = ("epoch", "batch", "optimizer_steps", "seed", "best_epoch", "best_loss")
 
@@ -71,9 +75,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", userblock_size=_BLOCK) as file:
             _write(file, checkpoint)
-        _fsync(temporary)
+        _seal(temporary)
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -85,13 +89,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a checkpoint; InputError when it is missing, torn or altered. Local."""
     try:
+        _verify(path)
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise InputError("is not a checkpoint of hpc_qlstm")
-            if file.attrs["version"] != VERSION:
-                raise InputError(f"has format version {file.attrs['version']}, allowed: {VERSION}")
-            if file.attrs["checksum"] != _checksum(file):
-                raise InputError("the checksum does not match, the file was altered")
             return _read(file)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -146,7 +145,6 @@ def compare_names(stored: Mapping[str, Float], expected: Mapping[str, Float], wh
 
 
 def _write(file: h5py.File, checkpoint: Checkpoint) -> None:
-    file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
     for name in _NUMBERS:
         file.attrs[name] = getattr(checkpoint, name)
     file.attrs["versions"] = json.dumps(checkpoint.versions or package_versions())
@@ -157,7 +155,6 @@ def _write(file: h5py.File, checkpoint: Checkpoint) -> None:
         group = file.create_group(name)
         for key, array in getattr(checkpoint, name).items():
             group.create_dataset(key, data=np.asarray(array, dtype=np.float64))
-    file.attrs["checksum"] = _checksum(file)
 
 
 def _read(file: h5py.File) -> Checkpoint:
@@ -176,19 +173,39 @@ def _read(file: h5py.File) -> Checkpoint:
     return Checkpoint(config=texts["config"], history=history, versions=versions, **fields)
 
 
-def _checksum(file: h5py.File) -> str:
-    """SHA-256 over the content in sorted order; independent of HDF5's own layout."""
-    digest = hashlib.sha256()
-    for name in sorted(file.attrs):
-        if name != "checksum":
-            value = np.asarray(file.attrs[name])
-            kind = "text" if value.dtype.kind in "OU" else value.dtype.str
-            content = str(value).encode() if kind == "text" else value.tobytes()
-            digest.update(f"{name}={kind};".encode() + content)
-    for name, dataset in _datasets(file).items():
-        digest.update(f"{name}:{dataset.dtype.str}{dataset.shape};".encode())
-        digest.update(np.ascontiguousarray(dataset[()]).tobytes())
-    return digest.hexdigest()
+def _seal(path: Path) -> None:
+    """Write the user block of a file that HDF5 is done with, and bring it all to the disk."""
+    with path.open("r+b") as file:
+        digest = _digest(file)
+        file.seek(0)
+        file.write(_block(digest).ljust(_BLOCK, b"\0"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _verify(path: Path) -> None:
+    """InputError unless the file is whole; reads bytes only."""
+    with path.open("rb") as file:
+        block = file.read(_BLOCK).rstrip(b"\0")
+        name, _, rest = block.partition(b"\n")
+        if name != FORMAT.encode():
+            raise InputError("is not a checkpoint of hpc_qlstm")
+        version = rest.partition(b"\n")[0].removeprefix(b"version ")
+        if version != str(VERSION).encode():
+            shown = version[:20].decode(errors="replace")
+            raise InputError(f"has format version {shown!r}, allowed: {VERSION}")
+        if block != _block(_digest(file)):
+            raise InputError("the checksum does not match, the file is damaged or was altered")
+
+
+def _block(digest: str) -> bytes:
+    return f"{FORMAT}\nversion {VERSION}\nsha256 {digest}\n".encode()
+
+
+def _digest(file: Any) -> str:
+    """SHA-256 of everything behind the user block."""
+    file.seek(_BLOCK)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
