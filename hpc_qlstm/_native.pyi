@@ -15,6 +15,11 @@ class Kernel:
     def multiply_add(self, rounds: int) -> float: ...
     def update(self, rounds: int, bytes: int) -> None: ...
 
+class Heartbeat:
+    """A thread that says over a socket that the process lives."""
+
+    def __init__(self, descriptor: int, message: str, period: float) -> None: ...
+
 class Cell:
     """The LSTM cell over the time steps of a batch."""
 

@@ -349,6 +349,9 @@ class ParallelConfig(Section):
 
     cell_update: Literal["root", "replicated"] = "root"
     """Rank 0 of a row updates the LSTM cell and broadcasts, or every rank updates its own copy."""
+    watchdog: Annotated[float, Field(ge=0, le=1e6)] = 300.0
+    """Seconds that a rank may be silent while others wait for it, before it is named and the job
+    ended; 0: for ever."""
 
 
 class OutputConfig(Section):

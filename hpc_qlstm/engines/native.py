@@ -223,6 +223,14 @@ def create_cell(steps: int, size: int) -> _native.Cell:
     return _native.Cell(_kernel(None, "double"), steps, size)
 
 
+def create_heartbeat(descriptor: int, message: str, period: float) -> _native.Heartbeat:
+    """A thread that sends a message to a connected datagram socket every `period` seconds.
+
+    It needs no interpreter lock, so it goes on while a library computes. Ends with the object.
+    """
+    return _native.Heartbeat(descriptor, message, period)
+
+
 def _kernel(isa: str | None, precision: Precision) -> _native.Kernel:
     wanted = isa or os.environ.get(ISA_VARIABLE)
     allowed = _native.available_isas()

@@ -12,6 +12,7 @@ from hpc_qlstm.parallel.launch import (
     open_communicator,
 )
 from hpc_qlstm.parallel.resources import threads_per_rank
+from hpc_qlstm.parallel.watchdog import Watchdog
 
 __all__ = [
     "Communicator",
@@ -19,6 +20,7 @@ __all__ = [
     "ProcessGrid",
     "RowExchange",
     "SerialCommunicator",
+    "Watchdog",
     "ending_all",
     "interactive",
     "launched_rank",

@@ -27,6 +27,10 @@ class Communicator(Protocol):
     def durations(self) -> list[float]:
         """Seconds spent in each `allgather` and `bcast` since the list was last cleared."""
 
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when, by `time.monotonic`, this rank is in a collective; None outside of one."""
+
     def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
         """Every rank's `send` (...) into `receive` (size, ...), both contiguous."""
 
@@ -54,6 +58,7 @@ class SerialCommunicator:
 
     rank = 0
     size = 1
+    waiting_since: float | None = None
 
     def __init__(self) -> None:
         self.durations: list[float] = []

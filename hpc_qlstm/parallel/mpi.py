@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 from numpy.typing import NDArray
@@ -46,30 +46,47 @@ class MpiCommunicator:
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
         self.durations: list[float] = []
+        # Shared by the communicators that were split off, so that one place says where a rank is.
+        self._waiting: list[float | None] = [None]
+
+    @property
+    def waiting_since(self) -> float | None:
+        """See Communicator."""
+        return self._waiting[0]
 
     def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
         """See Communicator."""
-        start = perf_counter()
+        start = self._waiting[0] = monotonic()
         self._comm.Allgather(send, receive)
-        self.durations.append(perf_counter() - start)
+        self._waiting[0] = None
+        self.durations.append(monotonic() - start)
 
     def bcast(self, buffer: NDArray[Any]) -> None:
         """See Communicator."""
-        start = perf_counter()
+        start = self._waiting[0] = monotonic()
         self._comm.Bcast(buffer, root=0)
-        self.durations.append(perf_counter() - start)
+        self._waiting[0] = None
+        self.durations.append(monotonic() - start)
 
     def bcast_object(self, value: Any) -> Any:
         """See Communicator."""
-        return self._comm.bcast(value, root=0)
+        self._waiting[0] = monotonic()
+        result = self._comm.bcast(value, root=0)
+        self._waiting[0] = None
+        return result
 
     def allgather_object(self, value: Any) -> list[Any]:
         """See Communicator."""
-        return list(self._comm.allgather(value))
+        self._waiting[0] = monotonic()
+        result = list(self._comm.allgather(value))
+        self._waiting[0] = None
+        return result
 
     def split(self, color: int) -> MpiCommunicator:
         """See Communicator."""
-        return MpiCommunicator(self._comm.Split(color, self.rank))
+        part = MpiCommunicator(self._comm.Split(color, self.rank))
+        part._waiting = self._waiting
+        return part
 
     def node_ranks(self) -> list[int]:
         """See Communicator."""

@@ -16,7 +16,14 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import Source, load_config
 from hpc_qlstm.errors import EngineError, HpcQlstmError, TrainingError
-from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator, together
+from hpc_qlstm.parallel import (
+    Communicator,
+    Watchdog,
+    ending_all,
+    on_root,
+    open_communicator,
+    together,
+)
 from hpc_qlstm.training.checkpoint import load_newest
 from hpc_qlstm.training.lock import RunLock
 from hpc_qlstm.training.metrics import Record
@@ -165,7 +172,7 @@ def _loop(run: RunDirectory, trainer: Trainer, comm: Communicator, progress: Pro
     if comm.rank == 0:
         trainer.after_batch = partial(writer.batch, trainer)
     try:
-        with watch:
+        with watch, Watchdog(comm, config.parallel.watchdog):
             while trainer.state.epoch < config.training.epochs:
                 record = trainer.run_epoch()
                 if comm.rank == 0:
