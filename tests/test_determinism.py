@@ -120,8 +120,12 @@ def test_sampled_runs_repeat_on_any_number_of_ranks(
     config = write_config(
         model={"hidden_size": 2, "depth": 1},
         partition={"strategy": "broadcast_input", "count": 2},
-        data={"options": {"points": 16}, "window": 2},
-        training={"epochs": 2, "batch_size": 5, "shuffle": True},
+        data={"options": {"points": 14}, "window": 2},
+        training={
+            "epochs": 2 if engine == "aer, shots" else 1,
+            "batch_size": 5,
+            "shuffle": True,
+        },
         engine=SAMPLED[engine],
     )
     results = []
@@ -133,6 +137,8 @@ def test_sampled_runs_repeat_on_any_number_of_ranks(
     for other in results[1:]:
         assert other[0] == results[0][0]
         assert all(np.array_equal(other[1][name], w) for name, w in results[0][1].items())
+    if engine != "aer, shots":
+        return
     other_seed = tmp_path / "other-seed"
     weights = ["--set", "model.init_scale=0", "--set", f"output.run_dir={other_seed}"]
     done = hpc_qlstm_run("train", config, "--set", "training.seed=1", *weights)

@@ -17,7 +17,7 @@ from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint
 
 PROJECT = Path(__file__).parents[1]
 SCRIPT = PROJECT / "tests" / "slurm" / "local_slurm.sh"
-LONG = {"epochs": 150, "batch_size": 5}
+LONG = {"epochs": 100, "batch_size": 5}
 MODEL = {
     "model": {"hidden_size": 4, "depth": 1},
     "partition": {"strategy": "broadcast_input", "count": 2},

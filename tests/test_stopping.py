@@ -114,7 +114,7 @@ def test_mpirun_hands_usr1_on(command, launch_environment, write_config):
 
 
 SLOW = """
-import time
+import pathlib, time
 from qiskit.primitives import StatevectorEstimator
 
 class Backend(StatevectorEstimator):
@@ -123,6 +123,7 @@ class Backend(StatevectorEstimator):
     def run(self, pubs, *, precision=None):
         Backend.jobs += 1
         if Backend.jobs > 30:
+            pathlib.Path("hanging").touch()
             time.sleep(60)
         return super().run(pubs, precision=precision)
 """
@@ -140,7 +141,9 @@ def test_a_second_interrupt_stops_at_once(command, launch_environment, write_con
     )
     environment = {**launch_environment, "PYTHONPATH": str(tmp_path)}
     process = start(command, environment, config, None)
-    time.sleep(1.0)
+    while not (tmp_path / "hanging").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None

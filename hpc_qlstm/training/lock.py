@@ -80,10 +80,9 @@ class RunLock:
         if not _is_file_of(self._path, file):
             file.close()
             return False
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(_myself()) + "\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), (json.dumps(_myself()) + "\n").encode())
         self._file = file
         return True
 
