@@ -6,13 +6,16 @@ it can by itself and all ranks leave together when one of them refuses.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.user_ansatz import circuits_from_file
 from hpc_qlstm.config import Config, PartitionConfig
 from hpc_qlstm.data import Dataset, Series, generate, load, make_dataset
+from hpc_qlstm.engines import Engine
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import MAX_BLOCKS
 from hpc_qlstm.parallel import (
@@ -137,6 +140,21 @@ def build_partition(
 
 def build_model(config: Config, input_size: int, output_size: int, threads: int = 1) -> QLSTM:
     """The configured QLSTM for data of these sizes. Local; raises InputError."""
+    return _build(config, input_size, output_size, partial(build_engines, config, threads=threads))
+
+
+def build_circuits(config: Config, input_size: int, output_size: int) -> tuple[Circuit, ...]:
+    """The circuits of the configured model, without its engines. Local; raises InputError."""
+    return _build(config, input_size, output_size, None).circuits
+
+
+def _build(
+    config: Config,
+    input_size: int,
+    output_size: int,
+    engines: Callable[[int], Engine | Sequence[Engine]] | None,
+) -> QLSTM:
+    """The configured model with the engines for so many partitions; None: for its circuits only."""
     settings = config.model
     partition, circuits = _partition_and_circuits(config, input_size)
     return QLSTM(
@@ -147,31 +165,13 @@ def build_model(config: Config, input_size: int, output_size: int, threads: int 
         settings.depth,
         settings.order,
         partition,
-        build_engines(config, partition.count, threads),
-        build_gradient(config),
+        "native" if engines is None else engines(partition.count),
+        None if engines is None else build_gradient(config),
         encoding=None if settings.encoding == "default" else settings.encoding,
         reupload=settings.reupload,
         sequence=settings.sequence,
         circuits=circuits,
     )
-
-
-def build_circuits(config: Config, input_size: int, output_size: int) -> tuple[Circuit, ...]:
-    """The circuits of the configured model, without its engines. Local; raises InputError."""
-    settings = config.model
-    partition, circuits = _partition_and_circuits(config, input_size)
-    return QLSTM(
-        input_size,
-        settings.hidden_size,
-        output_size,
-        settings.ansatz,
-        settings.depth,
-        settings.order,
-        partition,
-        encoding=None if settings.encoding == "default" else settings.encoding,
-        reupload=settings.reupload,
-        circuits=circuits,
-    ).circuits
 
 
 def _partition_and_circuits(
