@@ -17,7 +17,7 @@ from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint
 
 PROJECT = Path(__file__).parents[1]
 SCRIPT = PROJECT / "tests" / "slurm" / "local_slurm.sh"
-LONG = {"epochs": 100, "batch_size": 5}
+LONG = {"epochs": 600, "batch_size": 5}
 MODEL = {
     "model": {"hidden_size": 4, "depth": 1},
     "partition": {"strategy": "broadcast_input", "count": 2},
@@ -129,7 +129,7 @@ def test_usr1_so_often_is_requeued_so_often(
         # The ranks of this start are there when the log says so.
         while log().count("sine: 2 partitions") <= restart and time.monotonic() < deadline:
             time.sleep(0.1)
-        time.sleep(0.7)
+        time.sleep(0.2)
         slurm("scancel", "--batch", "--signal=USR1", job)
         deadline = time.monotonic() + 60
         while int(slurm.show(job)["Restarts"]) <= restart and time.monotonic() < deadline:

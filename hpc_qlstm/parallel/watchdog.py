@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hpc_qlstm.engines.native import create_heartbeat
 from hpc_qlstm.errors import EXIT_FAILURE
 from hpc_qlstm.parallel.communicator import Communicator
 
@@ -48,6 +47,9 @@ class Watchdog:
     def __enter__(self) -> Watchdog:
         if not self._limit or self._comm.size == 1:
             return self
+        # Late: a missing extension is reported by who needs its engine.
+        from hpc_qlstm.engines.native import create_heartbeat
+
         ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         ear.bind(("", 0))
         ear.setblocking(False)
