@@ -37,7 +37,3 @@ class EngineError(HpcQlstmError):
 
 class TrainingError(HpcQlstmError):
     """Training cannot go on although its input was valid: the loss is not finite, say."""
-
-
-class RemoteError(HpcQlstmError):
-    """Another rank failed; that rank reports the cause."""

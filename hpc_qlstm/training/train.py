@@ -106,15 +106,17 @@ def resume(
         def newest() -> tuple[Any, list[str]]:
             stored, warnings = load_newest(run.checkpoints)
             if stored is not None:
-                warnings.append(f"resuming {run.path} after epoch {stored.epoch}")
+                within = f", batch {stored.batch} of the next" if stored.batch else ""
+                warnings.append(f"resuming {run.path} after epoch {stored.epoch}{within}")
             else:
                 warnings.append(f"{run.path} has no checkpoint, starting from the beginning")
             return stored, warnings
 
-        stored, notes = on_root(comm, newest)
-        if stored is not None:
-            together(comm, lambda: trainer.restore(stored))
+        # Locked before it is read: what another job still writes would be read too early.
         with locked(run, comm) as warnings:
+            stored, notes = on_root(comm, newest)
+            if stored is not None:
+                together(comm, lambda: trainer.restore(stored))
             on_root(comm, lambda: continue_run(run, config, trainer.state.history))
             on_root(comm, lambda: remove_stop_file(run.path))
             notes = [*notes, *setup.gpus, *setup.warnings, *warnings]
