@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from numpy import float64
+from numpy import float64, uint8
 from numpy.typing import NDArray
 
 class Kernel:
@@ -19,6 +19,22 @@ class Heartbeat:
     """A thread that says over a socket that the process lives."""
 
     def __init__(self, descriptor: int, message: str, period: float) -> None: ...
+
+class FileWriter:
+    """A thread that writes files, complete or not at all."""
+
+    def __init__(self) -> None: ...
+    def start(
+        self,
+        folder: str,
+        temporary: str,
+        path: str,
+        content: NDArray[uint8],
+        retired: Sequence[str],
+    ) -> bool: ...
+    @property
+    def busy(self) -> bool: ...
+    def wait(self) -> tuple[int, float]: ...
 
 class Cell:
     """The LSTM cell over the time steps of a batch."""

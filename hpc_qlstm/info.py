@@ -11,7 +11,7 @@ from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.parallel import Communicator, threads_per_rank
 from hpc_qlstm.parallel.gpus import visible_gpus
 from hpc_qlstm.parallel.resources import processors
-from hpc_qlstm.training.checkpoint import package_versions
+from hpc_qlstm.training.checkpoint_format import package_versions
 
 Row = tuple[str, str]
 

@@ -30,7 +30,8 @@ import numpy as np
 
 import hpc_qlstm
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.training.checkpoint import Checkpoint, find_checkpoints, load_checkpoint
+from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint
+from hpc_qlstm.training.checkpoint_format import Checkpoint
 
 SETTINGS: dict[str, Any] = {
     "model": {"hidden_size": 4, "depth": 1},

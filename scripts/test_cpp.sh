@@ -27,10 +27,12 @@ for kind in "${@:-sanitizers}"; do
         build "$kind" -DHPC_QLSTM_SANITIZERS=address,undefined
         "$tests/test_kernels"
         "$tests/test_operations"
+        "$tests/test_file_writer"
         ;;
     threads)
         build "$kind" -DHPC_QLSTM_SANITIZERS=thread
         "$tests/test_kernels" 40
+        "$tests/test_file_writer"
         ;;
     arm)
         build "$kind" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
@@ -41,6 +43,7 @@ for kind in "${@:-sanitizers}"; do
         build "$kind"
         "$tests/test_kernels" 1000
         "$tests/test_operations"
+        "$tests/test_file_writer"
         ;;
     *)
         echo "error: $kind is not known, allowed: sanitizers, threads, arm, plain" >&2

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import RefusingWriter
 
 import hpc_qlstm as hq
 from hpc_qlstm.analysis.evaluation import evaluate
 from hpc_qlstm.errors import HpcQlstmError, InputError
 from hpc_qlstm.parallel import SerialCommunicator
+from hpc_qlstm.training import saver
 from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint
 
 ROWS = [(0.1 * k, np.sin(0.4 * k)) for k in range(30)]
@@ -119,16 +122,8 @@ def test_the_interval_decides_without_every(tmp_path):
 
 def test_a_full_disk_is_one_message_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     write_rows(tmp_path / "rows.csv", ROWS)
-    from hpc_qlstm.training import writer
-
-    save = writer.save_checkpoint
-
-    def full(path, checkpoint):
-        if checkpoint.epoch == 2:
-            raise OSError(28, "No space left on device", str(path))
-        save(path, checkpoint)
-
-    monkeypatch.setattr(writer, "save_checkpoint", full)
+    full = RefusingWriter(range(2, 9), errno.ENOSPC)
+    monkeypatch.setattr(saver, "create_file_writer", lambda: full)
     values = settings(tmp_path / "run", checkpoint={"every": 1})
     with pytest.raises(HpcQlstmError, match=r"epoch-00000002\.h5: .*No space left on device"):
         hq.train(values, quiet=True)

@@ -9,35 +9,40 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import RefusingWriter
 
 import hpc_qlstm
 from hpc_qlstm import load_config
 from hpc_qlstm.analysis.inventory import checkpoint_inventory
 from hpc_qlstm.config import CheckpointConfig
 from hpc_qlstm.errors import HpcQlstmError
+from hpc_qlstm.training import saver
 from hpc_qlstm.training import writer as writer_module
 from hpc_qlstm.training.checkpoint import checkpoint_path, find_checkpoints, load_checkpoint
-from hpc_qlstm.training.writer import superseded
+from hpc_qlstm.training.saver import superseded
 
 
 @pytest.fixture
 def run_with_trouble(write_config, tmp_path, monkeypatch, capsys):
-    """Train while `save_checkpoint` or `append_record` refuse on some calls; returns the output."""
+    """Train while checkpoints or metrics are refused on some calls; returns the output."""
 
     def run(what, refused, epochs=5, code=errno.ENOSPC):
-        original, calls = getattr(writer_module, what), []
+        append, calls = writer_module.append_record, []
 
-        def refusing(path, *rest):
+        def refusing(path, record):
             calls.append(path)
             if len(calls) in refused:
-                if what == "append_record":  # a full disk leaves half a line
-                    with Path(path).open("a") as file:
-                        file.write('{"epoch": ')
+                with Path(path).open("a") as file:  # a full disk leaves half a line
+                    file.write('{"epoch": ')
                 raise OSError(code, os.strerror(code), str(path))
-            return original(path, *rest)
+            return append(path, record)
 
-        monkeypatch.setattr(writer_module, what, refusing)
-        config = write_config(training={"epochs": epochs})
+        if what == "metrics":
+            monkeypatch.setattr(writer_module, "append_record", refusing)
+        else:
+            writer = RefusingWriter(refused, code)
+            monkeypatch.setattr(saver, "create_file_writer", lambda: writer)
+        config = write_config(training={"epochs": epochs}, checkpoint={"delay": 0})
         hpc_qlstm.train(load_config(config))
         return capsys.readouterr().out
 
@@ -45,7 +50,7 @@ def run_with_trouble(write_config, tmp_path, monkeypatch, capsys):
 
 
 def test_a_refused_checkpoint_is_tried_again(run_with_trouble, tmp_path):
-    out = run_with_trouble("save_checkpoint", {2, 3})
+    out = run_with_trouble("checkpoints", {2, 3})
     folder = tmp_path / "run" / "checkpoints"
     # One warning that names path and cause, however often it is refused; then the good news.
     path = checkpoint_path(folder, 2)
@@ -58,14 +63,14 @@ def test_a_run_whose_end_cannot_be_saved_says_so(run_with_trouble, tmp_path):
     with pytest.raises(
         HpcQlstmError, match=r"could not be saved: .*Read-only file system"
     ) as caught:
-        run_with_trouble("save_checkpoint", set(range(3, 100)), code=errno.EROFS)
+        run_with_trouble("checkpoints", set(range(3, 100)), code=errno.EROFS)
     assert caught.value.exit_code == 1
     newest = find_checkpoints(tmp_path / "run" / "checkpoints")[0]
     assert load_checkpoint(newest).epoch == 2
 
 
 def test_torn_metrics_are_written_anew(run_with_trouble, tmp_path):
-    run_with_trouble("append_record", {2, 4})
+    run_with_trouble("metrics", {2, 4})
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
@@ -151,14 +156,12 @@ def test_checkpoints_inside_an_epoch(write_config, tmp_path, final_weights, monk
     ],
 )
 def test_retention(settings, kept):
-    paths = [checkpoint_path(Path("x"), epoch) for epoch in range(6, 0, -1)]
-    paths.insert(2, checkpoint_path(Path("x"), 4, 3))  # inside an epoch: never kept for long
-    gone = superseded(paths, CheckpointConfig(**settings), best_epoch=3)
-    left = {path for path in paths if path not in gone}
-    expected = {checkpoint_path(Path("x"), epoch) for epoch in kept}
-    assert {path for path in left if "batch" not in path.name} == expected
-    inside = checkpoint_path(Path("x"), 4, 3)
-    assert (inside in left) == (settings["keep"] in (0, 3))
+    there = [(epoch, 0) for epoch in range(1, 7)]
+    there.insert(4, (4, 3))  # inside an epoch: never kept for long
+    gone = superseded(there, CheckpointConfig(**settings), best_epoch=3)
+    left = [where for where in there if where not in gone]
+    assert {epoch for epoch, batch in left if not batch} == kept
+    assert ((4, 3) in left) == (settings["keep"] in (0, 3))
 
 
 def test_inventory(write_config, tmp_path, hpc_qlstm_run):

@@ -14,7 +14,8 @@ from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset, Scaler, load, windows_for_prediction
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root, together
-from hpc_qlstm.training.checkpoint import Checkpoint, compare_names, load_newest
+from hpc_qlstm.training.checkpoint import compare_names, load_newest
+from hpc_qlstm.training.checkpoint_format import Checkpoint
 from hpc_qlstm.training.compatibility import require_same_data, require_same_model
 from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
 from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory

@@ -10,7 +10,7 @@ from pathlib import Path
 from hpc_qlstm.analysis.evaluation import Evaluation
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import config_text
-from hpc_qlstm.training.checkpoint import package_versions
+from hpc_qlstm.training.checkpoint_format import package_versions
 from hpc_qlstm.training.run_directory import replace_text
 
 _STYLE = """

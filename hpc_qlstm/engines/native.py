@@ -231,6 +231,14 @@ def create_heartbeat(descriptor: int, message: str, period: float) -> _native.He
     return _native.Heartbeat(descriptor, message, period)
 
 
+def create_file_writer() -> _native.FileWriter:
+    """A thread that writes files, complete or not at all, and needs no interpreter lock.
+
+    Ends with the object, after the file under way.
+    """
+    return _native.FileWriter()
+
+
 def _kernel(isa: str | None, precision: Precision) -> _native.Kernel:
     wanted = isa or os.environ.get(ISA_VARIABLE)
     allowed = _native.available_isas()

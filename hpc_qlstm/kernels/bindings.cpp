@@ -6,7 +6,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -20,9 +19,10 @@
 #include "dispatch.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
-#include "heartbeat.hpp"
 #include "program.hpp"
 #include "state_plan.hpp"
+
+void define_system(nanobind::module_& m);  // bindings_system.cpp
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -233,16 +233,7 @@ NB_MODULE(_native, m) {
              "Do nothing but multiplications and additions; returns how many, to be timed.")
         .def("update", &update, "rounds"_a, "bytes"_a,
              "Read and write `bytes` of memory so many times, to be timed.");
-    nb::class_<Heartbeat>(m, "Heartbeat", "A thread that says over a socket that the process lives.")
-        .def("__init__",
-             [](Heartbeat* self, int descriptor, std::string message, double period) {
-                 const auto milliseconds = static_cast<std::int64_t>(1e3 * period);
-                 new (self) Heartbeat(descriptor, std::move(message),
-                                      std::chrono::milliseconds(milliseconds));
-             },
-             "descriptor"_a, "message"_a, "period"_a,
-             "Send the message to a connected datagram socket every `period` seconds.");
-
+    define_system(m);
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
         .def(nb::init<const Kernel&, std::size_t, std::size_t>(), "kernel"_a, "steps"_a, "size"_a)
         .def("forward",

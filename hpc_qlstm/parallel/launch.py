@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,12 +70,14 @@ def open_communicator(comm: Any = None) -> Communicator:
 
     world = MpiCommunicator(import_mpi().COMM_WORLD)
     if announced is not None and world.size != announced:
+        _let_the_first_speak()
         raise InputError(
             f"MPI: the launcher started {announced} processes, but MPI's world has {world.size} "
             "ranks; use the launcher of the MPI library that mpi4py loads (see 'hpc-qlstm info'), "
             "or srun --mpi=pmix"
         )
     if wanted is not None and world.size != wanted:
+        _let_the_first_speak()
         raise InputError(
             f"MPI: the job script started {wanted} ranks ({RANKS_VARIABLE}), but MPI's world has "
             f"{world.size}; use the launcher of the MPI library that mpi4py loads, or "
@@ -96,6 +99,12 @@ def interactive() -> bool:
     except OSError:
         return False
     return target.startswith(("/dev/pts/", "/dev/tty"))
+
+
+def _let_the_first_speak() -> None:
+    """The launcher may end all when the first process ends: not before it has printed why."""
+    if launched_rank():
+        time.sleep(1.0)
 
 
 def _in_slurm_step(environment: Mapping[str, str]) -> bool:

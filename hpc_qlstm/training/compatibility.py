@@ -17,7 +17,7 @@ from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.data import Dataset
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.training.checkpoint import Checkpoint
+from hpc_qlstm.training.checkpoint_format import Checkpoint
 
 _MODEL_SECTIONS = ("model", "partition", "data")
 _TRAINING_KEYS = (

@@ -190,10 +190,12 @@ def _loop(run: RunDirectory, trainer: Trainer, comm: Communicator, progress: Pro
         # Every rank raises the same: the run ends in step, at a checkpoint.
         on_root(comm, partial(_save_what_is_there, writer, trainer, error))
         raise
+    else:
+        on_root(comm, partial(writer.finish, trainer))
+        return ""
     finally:
+        writer.close()
         _close(trainer)
-    on_root(comm, partial(writer.finish, trainer))
-    return ""
 
 
 def _save_before_stop(writer: RunWriter, trainer: Trainer) -> Path:

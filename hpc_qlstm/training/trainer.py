@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import EngineError, TrainingError
-from hpc_qlstm.training.checkpoint import Checkpoint, compare_names
+from hpc_qlstm.training.checkpoint import compare_names
+from hpc_qlstm.training.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.training.compatibility import (
     circuits_fingerprint,
     fingerprint,
@@ -169,33 +171,48 @@ class Trainer:
                 self._jobs += [{**where, **job} for job in report.jobs]
         return reports
 
-    def checkpoint(self) -> Checkpoint:
-        """The whole state as a checkpoint. Local."""
-        state, views = self.state, self.model.model.layout.views
-        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
+    def snapshot(self) -> Snapshot:
+        """The whole state, copied, to be made a checkpoint later. Local."""
+        state = replace(
+            self.state,
+            weights=self.state.weights.copy(),
+            losses=list(self.state.losses),
+            history=list(self.state.history),
+        )
+        optimizer = {name: array.copy() for name, array in self._optimizer.state.items()}
+        make = partial(self._checkpoint, state, optimizer, self._optimizer.steps)
+        return Snapshot((state.epoch, state.batch), state.best_epoch, make)
+
+    def _checkpoint(self, state: State, optimizer: dict[str, Float], steps: int) -> Checkpoint:
+        views = self.model.model.layout.views
+        config, data = self._constant
         return Checkpoint(
-            config=config_text(self.config),
+            config=config,
             epoch=state.epoch,
             batch=state.batch,
             progress={"losses": np.array(state.losses), "circuits": state.counts.to_array()},
             weights=views(state.weights),
-            optimizer=self._optimizer.state,
-            optimizer_steps=self._optimizer.steps,
+            optimizer=optimizer,
+            optimizer_steps=steps,
             history=state.history,
             best=views(state.best),
             best_epoch=state.best_epoch,
             best_loss=state.best_loss,
             seed=self._training.seed,
-            data={
-                "fingerprint": fingerprint(self.data),
-                "circuits": circuits_fingerprint(self.model.model.circuits),
-                **{
-                    f"{name}.{part}": getattr(scaler, part)
-                    for name, scaler in scalers.items()
-                    for part in ("offset", "factor")
-                },
-            },
+            data=data,
         )
+
+    @cached_property
+    def _constant(self) -> tuple[str, dict[str, Float]]:
+        """What all checkpoints of a run have in common: the configuration, and the data."""
+        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
+        data = {
+            "fingerprint": fingerprint(self.data),
+            "circuits": circuits_fingerprint(self.model.model.circuits),
+        }
+        for name, scaler in scalers.items():
+            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
+        return config_text(self.config), data
 
     def restore(self, stored: Checkpoint) -> None:
         """Go on from a checkpoint. Local; raises InputError for another model's or other data's."""
