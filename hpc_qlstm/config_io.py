@@ -122,6 +122,8 @@ def _describe(detail: Any, root: type[Section]) -> str:
         return f"{path}: unknown key, allowed: {_allowed_keys(detail['loc'], root)}"
     if kind == "value_error":
         return f"{path}: {context['error']}"
+    if kind == "model_type":
+        return f"{path}: {given} given, allowed: a table of keys"
     if kind == "literal_error":
         return f"{path}: {given} given, allowed: {context['expected']}"
     message = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")

@@ -135,12 +135,14 @@ def noise(
 
     with collective() as comm:
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        some_rates = on_root(comm, lambda: numbers(rates, float, "--rates", 1.0))
+        some_shots = on_root(comm, lambda: numbers(shots, int, "--shots", 10_000_000))
         on_root(comm, lambda: make_folder(output))
         study = noise_study(
             resolved,
             comm,
-            rates=on_root(comm, lambda: numbers(rates, float, "--rates", 1.0)),
-            shots=on_root(comm, lambda: numbers(shots, int, "--shots", 10_000_000)),
+            rates=some_rates,
+            shots=some_shots,
             seeds=seeds,
             readout=readout,
             mitigation=MitigationConfig(readout=True, zne=zne.value),
