@@ -9,9 +9,19 @@ EXIT_STOPPED = 75
 
 
 class HpcQlstmError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose. Its text is one line.
+
+    What a file or a configuration holds may be part of it: line breaks and what else moves a
+    terminal's cursor are shown as escapes.
+    """
 
     exit_code = EXIT_FAILURE
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class InputError(HpcQlstmError, ValueError):

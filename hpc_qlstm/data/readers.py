@@ -20,6 +20,8 @@ from hpc_qlstm.data.series import Float
 from hpc_qlstm.errors import InputError
 
 Columns = dict[str, Float]
+_MOST_COMPRESSION = 1100
+"""More than deflate can save; a file that claims more is sparse, and would fill the memory."""
 
 
 def read_csv(path: Path, wanted: list[str]) -> Columns:
@@ -100,11 +102,21 @@ def read_hdf5(path: Path, wanted: list[str]) -> Columns:
         file.visititems(
             lambda name, item: there.append(name) if isinstance(item, h5py.Dataset) else None
         )
-        # visititems follows neither soft nor external links; a link named outright is read.
+        # visititems follows no links; a soft link named outright is read.
         for name in {*wanted, *(name.rpartition(":")[0] for name in wanted)} - {*there, ""}:
             if isinstance(file.get(name), h5py.Dataset):
                 there.append(name)
-        return _columns(path, wanted, there, lambda name: file[name])
+        return _columns(path, wanted, there, lambda name: _own(path, file, name))
+
+
+def _own(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset whose content lies in the file itself, and is no more than it can hold."""
+    dataset = file[name]
+    if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
+        raise InputError(f"{path}: {name!r} lies in another file; allowed are columns of this one")
+    if dataset.nbytes > _MOST_COMPRESSION * path.stat().st_size:
+        raise InputError(f"{path}: {name!r} claims {dataset.nbytes} bytes, more than can be there")
+    return dataset
 
 
 def _columns(

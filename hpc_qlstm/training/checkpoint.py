@@ -26,6 +26,7 @@ from hpc_qlstm.training.checkpoint_format import (
 )
 
 NO_POSITION = (-1, 0)
+_LARGEST_ATTRIBUTE = 65536
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -100,11 +101,29 @@ def _read(file: h5py.File) -> Checkpoint:
             groups[group][key] = np.asarray(dataset[()])
         else:
             texts[name] = bytes(dataset[()]).decode()
-    numbers: dict[str, Any] = {name: file.attrs[name].item() for name in NUMBERS}
+    numbers: dict[str, Any] = {name: _attribute(file, name).item() for name in NUMBERS}
     history = [json.loads(line) for line in texts["history"].splitlines()]
-    versions = json.loads(file.attrs["versions"])
+    versions = json.loads(_attribute(file, "versions"))
     fields: dict[str, Any] = {**groups, **numbers}
     return Checkpoint(config=texts["config"], history=history, versions=versions, **fields)
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    """A root attribute of fixed size; the first files had `versions` of variable size: {} for it.
+
+    What is of variable size lies in a heap, in which a file made on purpose can keep the HDF5
+    library going round for ever.
+    """
+    attribute = h5py.h5a.open(file.id, name.encode())
+    kind = attribute.get_type()
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str() and name == "versions":
+        return b"{}"
+    fixed = isinstance(kind, h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID) or (
+        isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
+    )
+    if not fixed or attribute.shape != () or attribute.get_storage_size() > _LARGEST_ATTRIBUTE:
+        raise InputError(f"attribute {name!r} is of a kind that no checkpoint has")
+    return file.attrs[name]
 
 
 def _verify(path: Path) -> None:
@@ -136,7 +155,8 @@ def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
         if isinstance(item, h5py.Dataset):
             # A claimed size far beyond the file's own is a sparse dataset that would fill memory.
             largest = 64 * Path(file.filename).stat().st_size
-            if item.dtype.kind not in "fu" or item.nbytes > largest:
+            elsewhere = item.external or item.is_virtual
+            if item.dtype.kind not in "fu" or item.nbytes > largest or elsewhere:
                 raise InputError(f"dataset {name!r} is of a kind or size that no checkpoint has")
             found[name] = item
 

@@ -98,7 +98,7 @@ class CheckpointImage:
             for name in NUMBERS:
                 kind = "<f8" if isinstance(getattr(checkpoint, name), float) else "<i8"
                 file.attrs[name] = np.frombuffer(_mark(name), dtype=kind)[0]
-            file.attrs["versions"] = json.dumps(_versions(checkpoint))
+            file.attrs["versions"] = np.bytes_(json.dumps(_versions(checkpoint)))
             file.create_dataset("config", data=_text(checkpoint.config.encode()))
             history = file.create_dataset("history", data=_text(text.ljust(room)))
             self._room_at = history.id.get_offset() or 0
