@@ -11,7 +11,9 @@ import time
 import pytest
 
 PROGRAM = """
+import resource
 import sys
+import numpy as np
 from mpi4py import MPI
 import hpc_qlstm
 from hpc_qlstm.engines.native import NativeEngine
@@ -24,7 +26,11 @@ def failing(self, *arguments):
     global calls
     calls += 1
     if MPI.COMM_WORLD.rank == victim and calls == 20:
-        raise {"bug": ZeroDivisionError("a bug"), "memory": MemoryError("none left")}[error]
+        if error == "bug":
+            raise ZeroDivisionError("a bug")
+        pages = int(open("/proc/self/statm").read().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (4096 * pages + 2**22,) * 2)
+        np.ones(10**7)
     return evaluate(self, *arguments)
 
 NativeEngine.expectations_group = failing
@@ -32,7 +38,9 @@ hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)
 """
 
 
-@pytest.mark.parametrize(("victim", "error"), [(0, "bug"), (1, "bug"), (2, "memory")])
+@pytest.mark.parametrize(
+    ("victim", "error"), [(0, "bug"), (1, "bug"), (2, "memory"), (0, "memory")]
+)
 def test_an_exception_on_one_rank_ends_all(
     command, launch_environment, write_config, tmp_path, victim, error
 ):
@@ -47,8 +55,26 @@ def test_an_exception_on_one_rank_ends_all(
     )  # fmt: skip
     assert done.returncode == 1
     assert time.monotonic() - start < 20
-    assert done.stderr.count(f"error: rank {victim} failed") == 1, done.stderr
-    assert {"bug": "ZeroDivisionError: a bug", "memory": "MemoryError"}[error] in done.stderr
+    assert done.stderr.count(f"error: rank {victim}") == 1, done.stderr
+    if error == "bug":
+        assert "ZeroDivisionError: a bug" in done.stderr
+    else:
+        assert f"error: rank {victim}: out of memory (Unable to allocate 76.3 MiB" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_out_of_memory_alone(launch_environment, write_config, tmp_path):
+    program = tmp_path / "program.py"
+    train = "hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)"
+    main = "sys.argv = ['', 'train', sys.argv[1]]; import hpc_qlstm.cli; hpc_qlstm.cli.main()"
+    program.write_text(PROGRAM.replace(train, main))
+    done = subprocess.run(
+        [sys.executable, program, write_config(training={"epochs": 1000}), "0", "memory"],
+        cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: out of memory (Unable to allocate")
+    assert done.stderr.count("\n") == 1
 
 
 def read_all(descriptor: int) -> str:

@@ -26,6 +26,8 @@ def together(comm: Communicator, function: Callable[[], T]) -> T:
         result = function()
     except HpcQlstmError as failure:
         error = failure
+    except MemoryError as failure:
+        error = _out_of_memory(failure)
     except Exception as failure:
         # The message travels to all ranks; where it came from is shown here.
         traceback.print_exc()
@@ -43,6 +45,13 @@ def on_root(comm: Communicator, function: Callable[[], T]) -> T:
 
     result: T = comm.bcast_object(together(comm, root_only))
     return result
+
+
+def _out_of_memory(error: MemoryError) -> HpcQlstmError:
+    return HpcQlstmError(
+        f"out of memory ({error or 'an allocation was refused'}); fewer qubits, a smaller "
+        "batch_size or more ranks with partitions of their own need less"
+    )
 
 
 def _raise_first(errors: list[HpcQlstmError | None]) -> None:
@@ -64,9 +73,10 @@ def ending_all(comm: Communicator) -> Iterator[None]:
     """
     try:
         yield
-    except BaseException as error:
+    except BaseException as raised:
+        error = _out_of_memory(raised) if isinstance(raised, MemoryError) else raised
         if comm.size == 1 or getattr(error, "shared", False):
-            raise
+            raise error from raised.__cause__
         if comm.rank:
             # Where all ranks have the same trouble, one message is enough: rank 0's, which ends
             # the others while they wait here.
