@@ -1,13 +1,16 @@
-"""Faults on purpose: random kills of ranks, and damaged checkpoints.
+"""Faults on purpose: random kills of ranks, failing surroundings, damaged checkpoints.
 
 usage: python scripts/fault_campaign.py kills [--count 200] [--seed 0] [--folder DIR]
+       python scripts/fault_campaign.py surroundings [--count 50] [--seed 0] [--folder DIR]
        python scripts/fault_campaign.py damage [--count 1000] [--seed 0] [--folder DIR]
 
 kills: trains a small model on 1 to 4 ranks, kills a random rank by SIGKILL at a random moment,
 resumes on a random allowed number of ranks, and so on until the run is done; then losses and
 weights must equal those of a run that was left alone, to the bit, and every checkpoint on the way
-must have been readable. damage: truncates checkpoints at random bytes, flips bits and zeroes
-blocks; every damaged file must be refused with a message, or hold the same content.
+must have been readable. surroundings: the same with full disks, read-only and removed folders,
+removed files and a jumping clock (scripts/fault_surroundings.py). damage: truncates checkpoints at
+random bytes, flips bits and zeroes blocks; every damaged file must be refused with a message, or
+hold the same content.
 Ends with exit code 1 at the first broken promise.
 """
 
@@ -27,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
+from fault_surroundings import FAULTS, NEED_MOUNTS, disturb, jumping_clock, small_disk
 
 import hpc_qlstm
 from hpc_qlstm.errors import InputError
@@ -106,15 +111,17 @@ def ranks_of(process: subprocess.Popen[str]) -> list[int]:
     return ranks
 
 
-def start(command: str, target: Path, ranks: int | None) -> subprocess.Popen[str]:
+def start(
+    command: str, target: Path, ranks: int | None, variables: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start `hpc-qlstm COMMAND TARGET` in a session of its own."""
     words = [sys.executable, "-m", "hpc_qlstm", command, str(target)]
     if ranks is not None:
         mpirun = Path(sys.executable).with_name("mpirun")
         words = [str(mpirun) if mpirun.exists() else "mpirun", "-n", str(ranks), *words]
     return subprocess.Popen(
-        words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        words, env=ENVIRONMENT | (variables or {}), stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
 
@@ -148,8 +155,6 @@ def kills(folder: Path, count: int, rng: random.Random) -> None:
     expected = outcome(calm)
     config = folder / "config.toml"
     run_dir = folder / "run"
-    import tomli_w
-
     config.write_text(tomli_w.dumps(settings(run_dir)))
     killed = runs = 0
     while killed < count:
@@ -176,6 +181,41 @@ def kills(folder: Path, count: int, rng: random.Random) -> None:
                 f"run {runs}, killed {here} times, has other losses or weights"
             )
         print(f"run {runs}: {here} kills, the same bits ({killed} of {count})", flush=True)
+
+
+def surroundings(folder: Path, count: int, rng: random.Random) -> None:
+    """The campaign of failing surroundings."""
+    calm = folder / "calm"
+    hpc_qlstm.train(settings(calm), quiet=True)
+    expected = outcome(calm)
+    clock = jumping_clock(folder)
+    disk = folder / "disk"
+    disk.mkdir()
+    for number in range(count):
+        with small_disk(disk) as mounted:
+            names = [name for name in FAULTS if mounted or name not in NEED_MOUNTS]
+            run_dir, config = disk / "run", folder / "config.toml"
+            shutil.rmtree(run_dir, ignore_errors=True)
+            config.write_text(tomli_w.dumps(settings(run_dir)))
+            variables = clock if rng.random() < 0.4 else {}
+            process = start("train", config, rng.choice(RANKS), variables)
+            what = disturb(process, run_dir, names, rng)
+            _, errors = process.communicate()
+            lines = [line for line in errors.splitlines() if line.startswith("error:")]
+            if process.returncode == 1 and len(lines) == 1 and str(run_dir) in lines[0]:
+                for path in find_checkpoints(run_dir / "checkpoints"):
+                    load_checkpoint(path)
+                again = start("resume", run_dir, rng.choice(RANKS), variables)
+                _, errors = again.communicate()
+                ended, code = "exit code 1, resumed", again.returncode
+            else:
+                ended, code = "exit code 0", process.returncode
+            jumps = ", clock jumping" if variables else ""
+            if code:
+                raise BrokenPromiseError(f"{what}{jumps}: exit code {code}: {errors[-2000:]}")
+            if not same(outcome(run_dir), expected):
+                raise BrokenPromiseError(f"{what}{jumps}: other losses or weights")
+            print(f"{number + 1} of {count}: {what}{jumps}: {ended}, the same bits", flush=True)
 
 
 def damaged(content: bytes, rng: random.Random) -> tuple[str, bytes]:
@@ -243,7 +283,7 @@ def damage(folder: Path, count: int, rng: random.Random) -> None:
 def main() -> int:
     """Run the campaign that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("campaign", choices=("kills", "damage"))
+    parser.add_argument("campaign", choices=("kills", "surroundings", "damage"))
     parser.add_argument("--count", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
@@ -255,6 +295,8 @@ def main() -> int:
         try:
             if options.campaign == "kills":
                 kills(folder, options.count or 200, rng)
+            elif options.campaign == "surroundings":
+                surroundings(folder, options.count or 50, rng)
             else:
                 damage(folder, options.count or 1000, rng)
         except BrokenPromiseError as found:

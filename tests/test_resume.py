@@ -99,7 +99,9 @@ def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_
     assert not (tmp_path / "run~1").exists()
 
 
-@pytest.mark.parametrize(("campaign", "count"), [("kills", 4), ("damage", 300)])
+@pytest.mark.parametrize(
+    ("campaign", "count"), [("kills", 3), ("surroundings", 5), ("damage", 300)]
+)
 def test_the_fault_campaign_in_short(campaign, count):
     script = Path(__file__).parents[1] / "scripts" / "fault_campaign.py"
     done = subprocess.run(

@@ -81,7 +81,9 @@ def time_shares(
     }
 
 
-def append_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Add one line to a metrics.jsonl or jobs.jsonl."""
+def append_record(path: Path, record: Mapping[str, Any]) -> bool:
+    """Add one line to a metrics.jsonl or jobs.jsonl; whether it is the first one there."""
     with path.open("a", encoding="utf-8") as file:
+        first = file.tell() == 0
         file.write(json.dumps(record) + "\n")
+    return first

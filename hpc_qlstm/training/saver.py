@@ -11,6 +11,8 @@ written it may have been superseded already. What is in the folder in the end is
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from bisect import insort
 from dataclasses import dataclass
@@ -125,6 +127,10 @@ class CheckpointSaver:
         self._under_way = None
         where, there = under_way
         path = f"{self._folder}/{checkpoint_name(*where)}"
+        if error == errno.ENOENT:
+            # Somebody has removed the folder: the next checkpoint finds one.
+            with contextlib.suppress(OSError):
+                os.mkdir(self._folder)
         if error:
             return Outcome(path, seconds, OSError(error, os.strerror(error), path))
         self._there = there

@@ -114,7 +114,9 @@ class RunWriter:
                 replace_text(self._run.metrics, text)
                 self._metrics_torn = False
             elif record is not None:
-                append_record(self._run.metrics, record)
+                first = append_record(self._run.metrics, record)
+                # The file was removed, and those before are missing from the new one.
+                self._metrics_torn = first and len(trainer.state.history) > 1
             for job in jobs:
                 append_record(self._run.jobs, job)
         except OSError as error:
