@@ -171,6 +171,9 @@ def kills(folder: Path, count: int, rng: random.Random) -> None:
                 here += 1
             else:
                 _, errors = process.communicate()
+                if "PMIx server" in errors and "failed to start" in errors:
+                    print("mpirun itself did not start, once more", flush=True)
+                    continue
                 if process.returncode:
                     raise BrokenPromiseError(f"exit code {process.returncode}: {errors[-2000:]}")
                 break
