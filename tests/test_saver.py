@@ -122,11 +122,13 @@ def test_a_folder_that_is_gone_is_an_outcome(tmp_path):
     saver = CheckpointSaver(tmp_path / "none", CheckpointConfig())
     (outcome,) = run(saver, [1])
     assert isinstance(outcome.error, FileNotFoundError)
+    # The next one finds it there again, unless something else has its name.
+    (tmp_path / "none").rmdir()
     (tmp_path / "none").write_text("a file in the way")
     (outcome,) = run(saver, [2])
     assert isinstance(outcome.error, NotADirectoryError)
     (tmp_path / "none").unlink()
-    (tmp_path / "none").mkdir()
+    assert isinstance(run(saver, [2])[0].error, FileNotFoundError)
     assert not run(saver, [3])[0].error
     # A file that has the name of a folder cannot be replaced; nothing is left over.
     (tmp_path / "none" / "epoch-00000004.h5").mkdir()

@@ -7,12 +7,13 @@ works on login nodes that forbid it.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from hpc_qlstm.errors import InputError
+from hpc_qlstm.errors import EXIT_BAD_INPUT, InputError
 from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator
 
 _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK")
@@ -104,6 +105,8 @@ def interactive() -> bool:
 def _let_the_first_speak() -> None:
     """The launcher may end all when the first process ends: not before it has printed why."""
     if launched_rank():
+        # It may do so by a signal, which is no reason for another exit code.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_BAD_INPUT))
         time.sleep(1.0)
 
 
