@@ -31,6 +31,9 @@ class ModelConfig(Section):
 
     hidden_size: Size = 4
     """Hidden units d_h."""
+    gates: Literal["vqc", "linear"] = "vqc"
+    """What the gates of the cell are: circuits, or the affine maps of a classical LSTM, for which
+    the keys of circuits and `engine` do not count."""
     ansatz: Literal["rot_ring", "ry_brickwork"] = "rot_ring"
     """The circuit of every gate."""
     ansatz_file: str | None = None

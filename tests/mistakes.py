@@ -201,6 +201,8 @@ ENGINES = [
             ("5 qubits", "at most 3")),
     Mistake("a module that is not there", engine("primitive", backend="nowhere:Backend"),
             ("'nowhere:Backend'", "cannot be found")),
+    Mistake("circuits of a classical LSTM", {"model": {"gates": "linear"}},
+            ("model.gates", "no circuits"), ("verify", "config.toml")),
     Mistake("circuits that are not there", {"model": {"ansatz_file": "own.qpy"}}, ("own.qpy", "read")),
     Mistake("a file that holds no circuits", {"model": {"ansatz_file": "rows.csv"}},
             ("rows.csv", "no QPY")),

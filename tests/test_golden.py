@@ -58,14 +58,14 @@ def test_native_reproduces_100_epochs(golden):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("engine", ["reference", "aer"])
-def test_other_engines_reproduce_two_epochs(golden, engine):
+@pytest.mark.parametrize(("engine", "epochs"), [("reference", 2), ("aer", 1)])
+def test_other_engines_reproduce_the_first_epochs(golden, engine, epochs):
     data = golden("reference_damped_pendulum")
     trainer = reference_trainer(data, engine)
-    history = [trainer.run_epoch() for _ in range(2)]
+    history = [trainer.run_epoch() for _ in range(epochs)]
     for name in ("train", "test"):
         given = [record[f"{name}_loss"] for record in history]
-        assert relative(given, data[name][:2]) < 1e-11
+        assert relative(given, data[name][:epochs]) < 1e-11
 
 
 @pytest.mark.parametrize("engine", ["reference", "native", "aer"])

@@ -15,6 +15,7 @@ from hpc_qlstm.circuits.qiskit_conversion import qasm3_text, qpy_bytes
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import Communicator, on_root
+from hpc_qlstm.training.setup import require_circuits
 
 MANIFEST = "manifest.json"
 
@@ -39,6 +40,7 @@ def export(
 
 
 def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[Path]:
+    require_circuits(trained.config, "to export")
     model = trained.model.model
     entries: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}

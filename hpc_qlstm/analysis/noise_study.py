@@ -22,7 +22,7 @@ from hpc_qlstm.data import Dataset
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, SerialCommunicator, on_root, together
 from hpc_qlstm.training.metrics import r_squared
-from hpc_qlstm.training.setup import build_dataset, place_model, set_up
+from hpc_qlstm.training.setup import build_dataset, place_model, require_circuits, set_up
 from hpc_qlstm.training.step import TESTING
 from hpc_qlstm.training.trainer import Trainer
 
@@ -96,6 +96,7 @@ def noise_study(
             sorted(set(rates)), dict.fromkeys(shots), (False, True), range(first, first + seeds)
         )
     ]
+    on_root(comm, lambda: require_circuits(config, "that noise could disturb"))
     data = on_root(comm, lambda: build_dataset(config))
     # Cells of one seed go to one rank where there are enough seeds: it trains once.
     cells.sort(key=lambda cell: cell.seed)

@@ -98,6 +98,7 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
 
 def _of_partition(config: Config, m: int, circuit: Circuit) -> PartitionResources:
     mitigation = config.engine.of_partition(m).mitigation
+    linear = config.model.gates == "linear"
     return PartitionResources(
         m,
         circuit.qubits,
@@ -106,8 +107,9 @@ def _of_partition(config: Config, m: int, circuit: Circuit) -> PartitionResource
         len(GATES) * circuit.weight_count,
         circuit.angle_count,
         len(circuit.gates),
-        1 if mitigation.zne == "none" else len(mitigation.scales),
-        2 if mitigation.readout else 0,
+        # An affine map is no circuit.
+        0 if linear else 1 if mitigation.zne == "none" else len(mitigation.scales),
+        2 if mitigation.readout and not linear else 0,
     )
 
 

@@ -21,7 +21,7 @@ from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import EngineError, HpcQlstmError, UnsupportedError
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import Communicator, on_root, take_gpu, threads_per_rank, together
-from hpc_qlstm.training.setup import build_dataset, place_model
+from hpc_qlstm.training.setup import build_dataset, place_model, require_circuits
 
 SAMPLES = 2
 LIMITS = {"double": 1e-10, "single": 1e-4}
@@ -62,6 +62,7 @@ def verify(config: Config, comm: Communicator) -> list[Verdict]:
     InputError for a configuration that cannot be used.
     """
     take_gpu(comm)  # whatever engine is configured: Aer on a GPU is tried too
+    on_root(comm, lambda: require_circuits(config, "to compare engines on"))
     sizes = on_root(comm, lambda: _data_sizes(config))
     placed = place_model(config, comm, *sizes)
     kinds: dict[Circuit, list[int]] = {}

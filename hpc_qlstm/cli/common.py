@@ -50,6 +50,18 @@ def collective() -> Iterator[Any]:
         yield comm
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around what writes a file that the user named: what the file system or the format refuses
+    becomes an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def console() -> Console:
     """Where results go: standard output, never wrapped."""
     return Console(highlight=False, soft_wrap=True)

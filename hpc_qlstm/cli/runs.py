@@ -46,12 +46,14 @@ def resume(run_dir: RunArgument, overrides: SetOption = None) -> None:
 
 @app.command()
 def evaluate(run_dir: RunArgument, weights: WhichOption = Which.last) -> None:
-    """Score a run on its training and test windows; prints JSON."""
+    """Score a run on its training and test windows, beside trivial predictors; prints JSON."""
+    from hpc_qlstm.analysis.baselines import baselines
     from hpc_qlstm.analysis.evaluation import evaluate as evaluate_run
 
     with collective() as comm:
         evaluation = evaluate_run(run_dir, comm, weights.value)
-        print_json({"epoch": evaluation.epoch, **evaluation.scores})
+        trivial = baselines(evaluation.data)
+        print_json({"epoch": evaluation.epoch, **evaluation.scores, "baselines": trivial})
 
 
 @app.command()

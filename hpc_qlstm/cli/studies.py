@@ -1,4 +1,4 @@
-"""Commands that study a configuration or this machine: verify, resources, noise, info."""
+"""Commands that study a configuration: verify, resources, partition, noise; info."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import SetOption, aligned, app, collective, console, numbers
+from hpc_qlstm.cli.common import SetOption, aligned, app, collective, console, numbers, writing
 from hpc_qlstm.parallel import on_root
 
 
@@ -99,6 +99,40 @@ def resources(
             f"calibration: {found.calibration:,} circuits a run, on each replica",
             markup=False,
         )
+
+
+@app.command()
+def partition(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw it, as PNG, PDF or SVG.")
+    ] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Show what each partition reads, makes and costs, and which units the input reaches when."""
+    from hpc_qlstm.analysis.partition_figure import draw_partition
+    from hpc_qlstm.analysis.partition_table import HEADER, partition_table, reach_rows
+    from hpc_qlstm.config_io import load_config
+
+    with collective() as comm:
+        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        table = on_root(comm, lambda: partition_table(resolved))
+        parts = aligned([HEADER, *(row.cells() for row in table.partitions)])
+        columns = [f"steps from x{k}" for k in range(table.steps.shape[1])]
+        reach = aligned([("hidden units", *columns), *reach_rows(table)])
+        console().print(f"{parts}\n\n{reach}", markup=False)
+        for warning in table.warnings:
+            console().print(f"warning: {warning}", markup=False)
+        if figure is not None:
+            drawn = figure
+            title = resolved.partition.strategy
+
+            def draw() -> None:
+                with writing(drawn):
+                    draw_partition(table, drawn, title)
+
+            on_root(comm, draw)
+            console().print(f"wrote {figure}", markup=False)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
+from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.errors import InputError, UnsupportedError
 
@@ -125,6 +126,10 @@ class Engine(abc.ABC):
 
     def check(self, circuit: Circuit) -> None:
         """Raise UnsupportedError when the circuit is beyond this engine."""
+        if isinstance(circuit, LinearMap) != (self.name == "linear"):
+            raise UnsupportedError(
+                f"engine {self.name}: affine maps are for engine 'linear', circuits for all others"
+            )
         if circuit.qubits > self.capabilities.max_qubits:
             raise UnsupportedError(
                 f"engine {self.name}: a circuit of {circuit.qubits} qubits is too large, "

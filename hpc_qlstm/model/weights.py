@@ -16,6 +16,7 @@ from numbers import Integral
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
+from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.cell import GATES
 
@@ -91,7 +92,7 @@ class WeightLayout:
         return flat
 
     def initial(self, seed: int, scale: float = 0.01) -> Float:
-        """Initial weights: circuits normal(0, scale), the readout as torch.nn.Linear.
+        """Initial weights: circuits normal(0, scale), affine maps and the readout as torch's.
 
         Random streams are keyed by (seed, gate, partition), so that they depend neither on the
         number of ranks nor on the other partitions.
@@ -99,12 +100,15 @@ class WeightLayout:
         if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
             raise InputError(f"seed is {seed!r}, allowed: an integer of 0 or more")
         flat = np.empty(self.size)
+        bound = 1.0 / math.sqrt(self.hidden_size)
         for m in range(len(self.circuits)):
             for g in range(len(GATES)):
                 rng = np.random.default_rng([seed, g, m])
                 view = self.stacked(flat, m)[g]
-                view[...] = rng.normal(0.0, scale, view.shape)
-        bound = 1.0 / math.sqrt(self.hidden_size)
+                if isinstance(self.circuits[m], LinearMap):
+                    view[...] = rng.uniform(-bound, bound, view.shape)
+                else:
+                    view[...] = rng.normal(0.0, scale, view.shape)
         rng = np.random.default_rng([seed, len(GATES)])
         for view in self.readout_views(flat):
             view[...] = rng.uniform(-bound, bound, view.shape)

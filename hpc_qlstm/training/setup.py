@@ -16,8 +16,10 @@ from hpc_qlstm.circuits.user_ansatz import circuits_from_file
 from hpc_qlstm.config import Config, PartitionConfig
 from hpc_qlstm.data import Dataset, Series, generate, load, make_dataset
 from hpc_qlstm.engines import Engine
+from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import MAX_BLOCKS
+from hpc_qlstm.model.classical import classical_lstm
 from hpc_qlstm.parallel import (
     Communicator,
     GpuTable,
@@ -94,6 +96,12 @@ def place_model(
     )
 
 
+def require_circuits(config: Config, purpose: str) -> None:
+    """InputError where the model has no circuits for this purpose. Local."""
+    if config.model.gates == "linear":
+        raise InputError(f"model.gates is 'linear': a classical LSTM has no circuits {purpose}")
+
+
 def build_series(config: Config) -> Series:
     """The configured series from its task or file. Local."""
     data = config.data
@@ -145,7 +153,12 @@ def build_model(config: Config, input_size: int, output_size: int, threads: int 
 
 def build_circuits(config: Config, input_size: int, output_size: int) -> tuple[Circuit, ...]:
     """The circuits of the configured model, without its engines. Local; raises InputError."""
-    return _build(config, input_size, output_size, None).circuits
+    return build_plan(config, input_size, output_size).circuits
+
+
+def build_plan(config: Config, input_size: int, output_size: int) -> QLSTM:
+    """The configured model to ask for sizes: its engines are not those configured. Local."""
+    return _build(config, input_size, output_size, None)
 
 
 def _build(
@@ -157,6 +170,15 @@ def _build(
     """The configured model with the engines for so many partitions; None: for its circuits only."""
     settings = config.model
     partition, circuits = _partition_and_circuits(config, input_size)
+    if settings.gates == "linear":
+        return classical_lstm(
+            input_size,
+            settings.hidden_size,
+            output_size,
+            settings.order,
+            partition,
+            sequence=settings.sequence,
+        )
     return QLSTM(
         input_size,
         settings.hidden_size,
@@ -181,7 +203,7 @@ def _partition_and_circuits(
     settings = config.model
     size = input_size + settings.hidden_size
     partition = build_partition(config.partition, size, settings.hidden_size, settings.order)
-    if settings.ansatz_file is None:
+    if settings.ansatz_file is None or settings.gates == "linear":
         return partition, None
     circuits = circuits_from_file(settings.ansatz_file, partition.inputs, partition.outputs)
     return partition.with_qubits([circuit.qubits for circuit in circuits]), circuits

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.model import QLSTM, Exchange, LocalExchange
 from hpc_qlstm.model.blocks import Bounds, block_bounds, share
 from hpc_qlstm.model.gates import LocalGates, Place
@@ -198,5 +199,9 @@ class DistributedModel:
 
 
 def partition_costs(model: QLSTM) -> Sequence[float]:
-    """Relative cost of each partition's circuit: gates times amplitudes."""
-    return [len(c.gates) * 2.0**c.qubits for c in model.circuits]
+    """Relative cost of each partition's circuit: gates times amplitudes; of an affine map, its
+    size."""
+    return [
+        c.weight_count if isinstance(c, LinearMap) else len(c.gates) * 2.0**c.qubits
+        for c in model.circuits
+    ]

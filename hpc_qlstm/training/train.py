@@ -239,10 +239,16 @@ def _describe(trainer: Trainer) -> str:
     more = ", ..." if model.partition.count > 8 else ""
     size = trainer.model.comm.size
     replicas = f" in {grid.replicas} replicas" if grid.replicas > 1 else ""
+    if config.model.gates == "linear":
+        what = f"classical LSTM, {model.layout.size} weights, "
+    else:
+        what = (
+            f"{model.partition.count} partitions of {qubits}{more} qubits, "
+            f"{model.layout.size} weights, engine {config.engine.name} "
+            f"({trainer.model.gates.gradient}), "
+        )
     return (
-        f"{config.data.source}: {model.partition.count} partitions of {qubits}{more} qubits, "
-        f"{model.layout.size} weights, engine {config.engine.name} "
-        f"({trainer.model.gates.gradient}), "
+        f"{config.data.source}: {what}"
         f"{size} rank{'s' if size > 1 else ''}{replicas}, "
         f"{trainer.data.train_x.shape[0]} training and {trainer.data.test_x.shape[0]} test windows"
     )

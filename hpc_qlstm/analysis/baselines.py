@@ -1,0 +1,39 @@
+"""What predicts without learning: errors that a trained model has to beat."""
+
+from __future__ import annotations
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.data import Dataset
+from hpc_qlstm.training.metrics import mean_squared_error, r_squared
+
+Scores = dict[str, float]
+
+
+def baselines(data: Dataset) -> dict[str, Scores]:
+    """Test mse (scaled, as in training) and r2 of the trivial predictors. Local.
+
+    `constant`: the mean of the training targets. `last_value`: the newest value of each target in
+    the window, where all targets are features too; absent otherwise.
+    """
+    targets = data.train_y.shape[-1]
+    mean = data.train_y.reshape(-1, targets).mean(axis=0)
+    predictors = {"constant": mean * (0.0 * data.test_y + 1.0)}
+    if set(data.target_names) <= set(data.feature_names):
+        predictors["last_value"] = _last_values(data)
+    return {
+        name: {
+            "mse": mean_squared_error(prediction, data.test_y),
+            "r2": r_squared(prediction, data.test_y),
+        }
+        for name, prediction in predictors.items()
+    }
+
+
+def _last_values(data: Dataset) -> Float:
+    """The targets' columns of the features, brought from the one scaling to the other."""
+    columns = [data.feature_names.index(name) for name in data.target_names]
+    sequence = data.test_y.ndim == 3
+    newest = data.test_x if sequence else data.test_x[:, -1]
+    values = data.feature_scaler.inverse(newest)[..., columns]
+    scaled: Float = data.target_scaler.transform(values)
+    return scaled
