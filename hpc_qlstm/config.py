@@ -326,7 +326,7 @@ class CheckpointConfig(Section):
     interval: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 1.0
     """Without `every`: seconds from a checkpoint to the batch that is followed by the next; 0: one
     after every batch."""
-    delay: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.25
+    delay: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 1.0
     """Seconds that checkpoints may wait in memory to be written one after the other; those that are
     superseded by then never are. 0, or with `keep` 0: each is written at once."""
     keep: Annotated[int, Field(ge=0, le=1_000_000)] = 3

@@ -20,7 +20,8 @@ from hpc_qlstm.training.step import DistributedModel
 from hpc_qlstm.training.trainer import Trainer
 
 COMM = SerialCommunicator()
-FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "circuits", "seconds"}
+FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "circuits"}
+FIELDS |= {"messages", "seconds"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

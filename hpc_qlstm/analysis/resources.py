@@ -50,7 +50,8 @@ class Resources:
     """A configuration's partitions and the circuits that a run of it executes.
 
     evaluation: circuits of the test part in an epoch; calibration: in the whole run, on one
-    replica; configured: the gradient method that the run would take.
+    replica; configured: the gradient method that the run would take; readout: weights of the linear
+    readout; amplitude: bytes of one.
     """
 
     partitions: list[PartitionResources]
@@ -58,6 +59,10 @@ class Resources:
     evaluation: int
     calibration: int
     configured: Gradient
+    input_size: int
+    hidden_size: int
+    readout: int
+    amplitude: int
 
     @property
     def training(self) -> int:
@@ -93,7 +98,44 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
         data.test_x.shape[0] * forward,
         sum(part.calibration for part in parts),
         _configured(config),
+        input_size,
+        config.model.hidden_size,
+        output_size * (config.model.hidden_size + 1),
+        8 if config.engine.precision == "single" else 16,
     )
+
+
+def equation_rows(found: Resources) -> list[tuple[str, str]]:
+    """The paper's equations 9 to 12 with their terms, qubits and the memory of a state, as text."""
+    parts = found.partitions
+    size, count = found.hidden_size + found.input_size, len(parts)
+    features = [part.features for part in parts]
+    shared = "" if sum(features) == size else f" (their sum is {sum(features)}: parts overlap)"
+    each = [part.weights // len(GATES) for part in parts]
+    gates, qubits = sum(part.weights for part in parts), [part.qubits for part in parts]
+    state = found.amplitude * 2 ** max(qubits)
+    return [
+        (
+            "D = d_h + d_x (eq. 9)",
+            f"{found.hidden_size} + {found.input_size} = {size} in M = {count} parts of "
+            f"{_listed(features)}{shared}",
+        ),
+        ("P_VQC (eq. 10)", _listed(each)),
+        ("P_gates = 4 sum P_VQC (eq. 11)", f"{gates:,}"),
+        (
+            "P_total (eq. 12, N_extra = 0)",
+            f"{gates:,}, with the linear readout {gates + found.readout:,}",
+        ),
+        ("qubits", f"{sum(qubits):,} in total, at most {max(qubits)} on one of {count} processors"),
+        ("memory of the largest state", f"{state:,} bytes"),
+    ]
+
+
+def _listed(values: list[int]) -> str:
+    """Equal values once, and no more than eight."""
+    if len(set(values)) == 1 and len(values) > 1:
+        return f"{values[0]} each"
+    return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
 
 
 def _of_partition(config: Config, m: int, circuit: Circuit) -> PartitionResources:

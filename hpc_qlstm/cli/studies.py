@@ -68,14 +68,35 @@ def verify(
 @app.command()
 def resources(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    ranks: Annotated[
+        int | None,
+        typer.Option("--ranks", min=1, help="Ranks to count messages for; default: these."),
+    ] = None,
     overrides: SetOption = None,
 ) -> None:
-    """Count qubits, weights and circuits of a configuration for each gradient method."""
+    """Count qubits, weights, circuits by gradient method, and messages of a configuration."""
+    from hpc_qlstm.analysis.resources import equation_rows
     from hpc_qlstm.analysis.resources import resources as count_resources
+    from hpc_qlstm.analysis.traffic import run_traffic
     from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.training.setup import build_dataset
 
     with collective() as comm:
-        found = on_root(comm, lambda: count_resources(load_config(config, overrides or ())))
+        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        data = on_root(comm, lambda: build_dataset(resolved))
+        found = on_root(comm, lambda: count_resources(resolved, data))
+        told = on_root(comm, lambda: run_traffic(resolved, data, ranks or comm.size))
+        messages = [
+            (f"messages on {told.ranks} rank(s)", "collectives", "bytes"),
+            *(
+                (name, f"{part.collectives:,}", f"{part.bytes:,}")
+                for name, part in (
+                    ("of a step", told.step),
+                    ("of an epoch's training", told.training),
+                    ("of its evaluation", told.evaluation),
+                )
+            ),
+        ]
         columns = ("partition", "qubits", "features", "outputs", "weights", "angles", "gates")
         parts = [
             columns,
@@ -94,9 +115,10 @@ def resources(
             ),
         ]
         console().print(
-            f"{aligned(parts)}\n\n{aligned(demands)}\n\n"
+            f"{aligned(parts)}\n\n{aligned(equation_rows(found))}\n\n{aligned(demands)}\n\n"
             f"evaluation of the test part: {found.evaluation:,} circuits an epoch\n"
-            f"calibration: {found.calibration:,} circuits a run, on each replica",
+            f"calibration: {found.calibration:,} circuits a run, on each replica\n\n"
+            f"{aligned(messages)}",
             markup=False,
         )
 

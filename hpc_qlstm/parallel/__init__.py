@@ -1,7 +1,7 @@
 """Ranks: communicators, the process grid, and the collectives of a training step."""
 
 from hpc_qlstm.parallel.agree import ending_all, on_root, together
-from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator
+from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator, Traffic
 from hpc_qlstm.parallel.exchange import RowExchange
 from hpc_qlstm.parallel.gpus import GpuTable, take_gpu
 from hpc_qlstm.parallel.grid import ProcessGrid, process_grid
@@ -20,6 +20,7 @@ __all__ = [
     "ProcessGrid",
     "RowExchange",
     "SerialCommunicator",
+    "Traffic",
     "Watchdog",
     "ending_all",
     "interactive",

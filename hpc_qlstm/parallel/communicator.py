@@ -6,14 +6,43 @@ methods, which are for set-up and bookkeeping. Every method is collective unless
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Collectives on arrays, and the bytes that had to cross from one rank to another."""
+
+    collectives: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.collectives + other.collectives, self.bytes + other.bytes)
+
+    def times(self, count: int) -> Traffic:
+        """So much of it."""
+        return Traffic(count * self.collectives, count * self.bytes)
+
+    @classmethod
+    def allgather(cls, ranks: int, part: int) -> Traffic:
+        """An Allgather of parts of so many bytes."""
+        return cls(1, ranks * (ranks - 1) * part)
+
+    @classmethod
+    def bcast(cls, ranks: int, size: int) -> Traffic:
+        """A Bcast of so many bytes."""
+        return cls(1, (ranks - 1) * size)
+
+
 class Communicator(Protocol):
-    """Ranks 0 .. size-1 that act together. `durations` logs the seconds of each array call."""
+    """Ranks 0 .. size-1 that act together. `durations` logs the seconds of each array call, `moved`
+    the bytes that all ranks together have sent by them."""
+
+    moved: int
 
     @property
     def rank(self) -> int:
@@ -58,6 +87,7 @@ class SerialCommunicator:
 
     rank = 0
     size = 1
+    moved = 0
     waiting_since: float | None = None
 
     def __init__(self) -> None:

@@ -46,6 +46,7 @@ class MpiCommunicator:
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
         self.durations: list[float] = []
+        self.moved = 0
         # Shared by the communicators that were split off, so that one place says where a rank is.
         self._waiting: list[float | None] = [None]
 
@@ -60,6 +61,7 @@ class MpiCommunicator:
         self._comm.Allgather(send, receive)
         self._waiting[0] = None
         self.durations.append(monotonic() - start)
+        self.moved += self.size * (self.size - 1) * send.nbytes
 
     def bcast(self, buffer: NDArray[Any]) -> None:
         """See Communicator."""
@@ -67,6 +69,7 @@ class MpiCommunicator:
         self._comm.Bcast(buffer, root=0)
         self._waiting[0] = None
         self.durations.append(monotonic() - start)
+        self.moved += (self.size - 1) * buffer.nbytes
 
     def bcast_object(self, value: Any) -> Any:
         """See Communicator."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.parallel import Communicator
+from hpc_qlstm.parallel import Communicator, Traffic
 from hpc_qlstm.training.counting import CircuitCounts
 
 Record = dict[str, Any]
-"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, circuits, seconds."""
+"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, circuits, messages, seconds."""
 
 
 def mean_squared_error(prediction: Float, target: Float) -> float:
@@ -35,22 +35,30 @@ def r_squared(prediction: Float, target: Float) -> float:
 @dataclass(frozen=True)
 class RankReport:
     """What one rank did in an epoch: seconds of each collective on all ranks and on its row, the
-    circuits it ran, and the jobs that backends did for it."""
+    circuits it ran, the jobs that backends did for it, and what its communicators moved, counted by
+    the first rank of each."""
 
     collectives: list[float]
     row_collectives: list[float]
     counts: CircuitCounts
     jobs: list[dict[str, Any]]
+    traffic: Traffic
 
 
 def gather_reports(
     comm: Communicator, row: Communicator, counts: CircuitCounts, jobs: list[dict[str, Any]]
 ) -> list[RankReport]:
     """Every rank's report, on every rank; clears the communicators' logs. Collective."""
-    own = RankReport(list(comm.durations), [] if row is comm else list(row.durations), counts, jobs)
+    traffic = Traffic()
+    for part in [comm] if row is comm else [comm, row]:
+        if part.rank == 0:
+            traffic = traffic + Traffic(len(part.durations), part.moved)
+    in_row = [] if row is comm else list(row.durations)
+    own = RankReport(list(comm.durations), in_row, counts, jobs, traffic)
     reports = comm.allgather_object(own)
-    comm.durations.clear()
-    row.durations.clear()
+    for part in (comm, row):
+        part.durations.clear()
+        part.moved = 0
     return reports
 
 

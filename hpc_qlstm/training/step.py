@@ -21,9 +21,11 @@ from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange, together
 TRAINING, TESTING, PREDICTING = 0, 1, 2
 """Phases of a run: each has random numbers of its own, see `Place`."""
 
+PREDICTION_ROWS = 4096
+"""Samples that are predicted at a time."""
 NOTES = 3
 """Numbers that a rank may send with a batch: no collective of their own is needed for them."""
-_HEAD = 1 + NOTES
+HEAD = 1 + NOTES
 """Columns before the gradients: a block's loss, and in the first row the rank's notes."""
 
 
@@ -87,7 +89,7 @@ class DistributedModel:
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
         blocks = len(mine) - 1
-        width = _HEAD + max(s.stop - s.start for s in self._sections) + self._readout_size
+        width = HEAD + max(s.stop - s.start for s in self._sections) + self._readout_size
         most = max(len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas))
         send, receive = self._buffer(most, width)
         if blocks:
@@ -103,8 +105,8 @@ class DistributedModel:
             )
             own = part.partitions.shape[1]
             send[:blocks, 0] = part.loss
-            begin = _HEAD + self._readout_size
-            send[:blocks, _HEAD:begin] = part.readout
+            begin = HEAD + self._readout_size
+            send[:blocks, HEAD:begin] = part.readout
             send[:blocks, begin : begin + own] = part.partitions
         own_notes = notes()
         send[0, 1 : 1 + len(own_notes)] = own_notes
@@ -112,13 +114,17 @@ class DistributedModel:
             self.comm.allgather(send, receive)
         else:
             receive[0] = send
-        self.notes = receive[:, 0, 1:_HEAD].copy()
+        self.notes = receive[:, 0, 1:HEAD].copy()
         loss, gradient = self._add_blocks(receive, bounds, y.size)
         self._raise_failures(loss + float(np.add.reduce(gradient)))
         return loss, gradient
 
     def predict(
-        self, flat: Float, x: Float, step: tuple[int, ...] = (PREDICTING,), rows: int = 4096
+        self,
+        flat: Float,
+        x: Float,
+        step: tuple[int, ...] = (PREDICTING,),
+        rows: int = PREDICTION_ROWS,
     ) -> Float:
         """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time.
 
@@ -192,9 +198,9 @@ class DistributedModel:
 
         gradient = np.empty(self.model.layout.size)
         for position, section in enumerate(self._sections):
-            begin = _HEAD + readout
+            begin = HEAD + readout
             gradient[section] = total(position, slice(begin, begin + section.stop - section.start))
-        gradient[self.model.layout.readout] = total(0, slice(_HEAD, _HEAD + readout))
+        gradient[self.model.layout.readout] = total(0, slice(HEAD, HEAD + readout))
         return float(total(0, slice(0, 1))[0]) / values, gradient
 
 

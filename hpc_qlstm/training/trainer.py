@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import EngineError, TrainingError
+from hpc_qlstm.parallel import Traffic
 from hpc_qlstm.training.checkpoint import compare_names
 from hpc_qlstm.training.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.training.compatibility import (
@@ -136,6 +137,8 @@ class Trainer:
             "learning_rate": rate,
             "circuits": state.counts.to_dict(),
         }
+        traffic = sum((report.traffic for report in reports), Traffic())
+        record["messages"] = {"collectives": traffic.collectives, "bytes": traffic.bytes}
         record["seconds"] = time_shares(seconds, gates.seconds, reports, self.model.grid.row_size)
         state.batch, state.losses, state.counts = 0, [], CircuitCounts()
         if test_loss < state.best_loss:

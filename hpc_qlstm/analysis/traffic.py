@@ -1,0 +1,113 @@
+"""How much the ranks of a run tell each other: counted from sizes, before anything runs. Local.
+
+Bytes are those that must cross from one rank to another: an Allgather of parts of s bytes over P
+ranks moves P (P - 1) s, a Bcast of s bytes (P - 1) s, however the MPI library routes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hpc_qlstm.config import Config
+from hpc_qlstm.data import Dataset
+from hpc_qlstm.model import QLSTM
+from hpc_qlstm.model.blocks import block_bounds, share
+from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
+from hpc_qlstm.training.setup import build_plan
+from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, partition_costs
+
+_NUMBER = 8
+"""Bytes of a float64."""
+
+
+@dataclass(frozen=True)
+class RunTraffic:
+    """step: of a full batch; training: of an epoch's batches; evaluation: of its test part."""
+
+    ranks: int
+    step: Traffic
+    training: Traffic
+    evaluation: Traffic
+
+    @property
+    def epoch(self) -> Traffic:
+        """What metrics.jsonl counts for an epoch."""
+        return self.training + self.evaluation
+
+
+def run_traffic(config: Config, data: Dataset, ranks: int) -> RunTraffic:
+    """The messages of a run on so many ranks. Raises InputError where they do not fit."""
+    model = build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
+    grid = process_grid(ranks, 0, partition_costs(model))
+    replicated = config.parallel.cell_update == "replicated"
+    counter = _Counter(model, grid, ranks, data.train_x.shape[1], replicated)
+    windows, size = data.train_x.shape[0], config.training.batch_size
+    batches = [min(size, windows - k) for k in range(0, windows, size)]
+    tested = data.test_x.shape[0]
+    chunks = [min(PREDICTION_ROWS, tested - k) for k in range(0, tested, PREDICTION_ROWS)]
+    return RunTraffic(
+        ranks,
+        counter.batch(batches[0]),
+        sum(map(counter.batch, batches), Traffic()),
+        sum(map(counter.chunk, chunks), Traffic()),
+    )
+
+
+class _Counter:
+    def __init__(
+        self, model: QLSTM, grid: ProcessGrid, ranks: int, steps: int, replicated: bool
+    ) -> None:
+        self._model, self._grid, self._ranks, self._steps = model, grid, ranks, steps
+        self._replicated = replicated
+        parts = model.partition
+        self._outputs = max(sum(parts.outputs[m] for m in block) for block in grid.blocks)
+        self._inputs = max(sum(len(parts.inputs[m]) for m in block) for block in grid.blocks)
+
+    def batch(self, samples: int) -> Traffic:
+        """Forward, reverse, the gradients' Allgather and the weights' Bcast."""
+        if self._ranks == 1:
+            return Traffic()
+        layout = self._model.layout
+        sections = [layout.section(block) for block in self._grid.blocks]
+        readout = layout.readout.stop - layout.readout.start
+        width = HEAD + max(s.stop - s.start for s in sections) + readout
+        bounds, replicas = block_bounds(samples), self._grid.replicas
+        blocks = max(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
+        total = Traffic.allgather(self._ranks, _NUMBER * blocks * width)
+        total = total + Traffic.bcast(self._ranks, _NUMBER * layout.size)
+        for rows in self._shares(samples):
+            total = total + self._sweep(rows, self._outputs * len(GATES), self._model.hidden_size)
+            hidden = len(GATES) * self._model.hidden_size
+            total = total + self._sweep(rows, self._inputs, hidden)
+        return total
+
+    def chunk(self, samples: int) -> Traffic:
+        """Forward, and the predictions' Allgather."""
+        if self._ranks == 1:
+            return Traffic()
+        shares = list(self._shares(samples))
+        values = self._model.output_size * (self._steps if self._model.sequence else 1)
+        total = Traffic.allgather(self._ranks, _NUMBER * max(shares) * values)
+        for rows in shares:
+            total = total + self._sweep(rows, self._outputs * len(GATES), self._model.hidden_size)
+        return total
+
+    def _shares(self, samples: int) -> Iterator[int]:
+        """Samples of each replica that has any."""
+        bounds = block_bounds(samples)
+        for replica in range(self._grid.replicas):
+            mine = share(bounds, replica, self._grid.replicas)
+            if len(mine) > 1:
+                yield mine[-1] - mine[0]
+
+    def _sweep(self, rows: int, gathered: int, shared: int) -> Traffic:
+        """All time steps of a row in one direction: numbers a sample that are moved."""
+        ranks = self._grid.row_size
+        if ranks == 1:
+            return Traffic()
+        step = Traffic.allgather(ranks, _NUMBER * rows * gathered)
+        if not self._replicated:
+            step = step + Traffic.bcast(ranks, _NUMBER * rows * shared)
+        return step.times(self._steps)
