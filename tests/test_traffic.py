@@ -52,8 +52,9 @@ def test_the_command(hpc_qlstm_run, write_config):
 def test_the_papers_equations(write_config):
     config = load_config(write_config(partition={"strategy": "broadcast_input", "count": 2}))
     rows = dict(equation_rows(resources(config)))
+    sizes = rows.pop("D = d_h + d_x (eq. 9)")
+    assert sizes == "4 + 1 = 5 in M = 2 parts of 3 each (their sum is 6: parts overlap)"
     assert rows == {
-        "D = d_h + d_x (eq. 9)": "4 + 1 = 5 in M = 2 parts of 3 each (their sum is 6: parts overlap)",
         "P_VQC (eq. 10)": "9 each",
         "P_gates = 4 sum P_VQC (eq. 11)": "72",
         "P_total (eq. 12, N_extra = 0)": "72, with the linear readout 77",
