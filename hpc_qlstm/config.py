@@ -31,9 +31,6 @@ class ModelConfig(Section):
 
     hidden_size: Size = 4
     """Hidden units d_h."""
-    gates: Literal["vqc", "linear"] = "vqc"
-    """What the gates of the cell are: circuits, or the affine maps of a classical LSTM, for which
-    the keys of circuits and `engine` do not count."""
     ansatz: Literal["rot_ring", "ry_brickwork"] = "rot_ring"
     """The circuit of every gate."""
     ansatz_file: str | None = None
@@ -46,10 +43,15 @@ class ModelConfig(Section):
     """How a feature becomes angles; default is the ansatz's own."""
     reupload: bool = False
     """Repeat the encoding before every layer."""
+    affine: bool = False
+    """A trainable scale and shift of every expectation value, in front of sigmoid and tanh."""
     sequence: bool = False
     """Predict at every time step instead of after the last one."""
     init_scale: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.01
     """Standard deviation of the initial circuit weights, in radians."""
+    gates: Literal["vqc", "linear"] = "vqc"
+    """What the gates of the cell are: circuits, or the affine maps of a classical LSTM, for which
+    the keys of circuits and `engine` do not count."""
 
 
 class PartitionConfig(Section):

@@ -56,6 +56,9 @@ def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[
                 "features": [_entry_of_v(model, i) for i in model.partition.inputs[m]],
                 "outputs": circuit.outputs,
             }
+            if model.layout.affine:
+                scale, shift = model.layout.affine_maps(trained.weights, m)[GATES.index(gate)]
+                entry |= {"scale": scale.tolist(), "shift": shift.tolist()}
             if free:
                 entry["weights"] = weights.ravel().tolist()
             entries.append(entry)

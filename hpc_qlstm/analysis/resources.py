@@ -51,7 +51,7 @@ class Resources:
 
     evaluation: circuits of the test part in an epoch; calibration: in the whole run, on one
     replica; configured: the gradient method that the run would take; readout: weights of the linear
-    readout; amplitude: bytes of one.
+    readout; affine: of the maps of expectation values; amplitude: bytes of one.
     """
 
     partitions: list[PartitionResources]
@@ -62,6 +62,7 @@ class Resources:
     input_size: int
     hidden_size: int
     readout: int
+    affine: int
     amplitude: int
 
     @property
@@ -101,6 +102,7 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
         input_size,
         config.model.hidden_size,
         output_size * (config.model.hidden_size + 1),
+        2 * len(GATES) * config.model.hidden_size * _has_maps(config),
         8 if config.engine.precision == "single" else 16,
     )
 
@@ -124,11 +126,16 @@ def equation_rows(found: Resources) -> list[tuple[str, str]]:
         ("P_gates = 4 sum P_VQC (eq. 11)", f"{gates:,}"),
         (
             "P_total (eq. 12, N_extra = 0)",
-            f"{gates:,}, with the linear readout {gates + found.readout:,}",
+            f"{gates:,}, with {'affine maps and ' if found.affine else ''}the linear readout "
+            f"{gates + found.affine + found.readout:,}",
         ),
         ("qubits", f"{sum(qubits):,} in total, at most {max(qubits)} on one of {count} processors"),
         ("memory of the largest state", f"{state:,} bytes"),
     ]
+
+
+def _has_maps(config: Config) -> bool:
+    return config.model.affine and config.model.gates == "vqc"
 
 
 def _listed(values: list[int]) -> str:

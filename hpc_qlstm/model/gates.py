@@ -45,6 +45,9 @@ class LocalGates:
 
     engines, circuits, inputs (indices or a slice of v_t), outputs (slices of the hidden vector) and
     weights (4, *weight_shape) are given for each partition; first: the number of the first one.
+    Given affine maps (4, 2, d_h^(m)) of the partitions in `begin`, outputs are scale * <Z> + shift,
+    and weight rows have the derivatives by scales and shifts behind those by circuit weights.
+
     With `parameter_shift` and `spsa` all time steps go to an engine in one call at the begin of the
     reverse sweep; with `adjoint` each step of it makes its own call.
     `seconds` counts the time spent here since it was last set.
@@ -74,6 +77,8 @@ class LocalGates:
         self._may_fail = any(engine.capabilities.gradient != "adjoint" for engine in engines)
         self._drawing = not self._exact or gradient.name == "spsa"
         self._weights: Sequence[Float] = ()
+        self._maps: Sequence[Float] | None = None
+        self._values: list[list[Float]] = []
         self._features: list[list[Float]] = []
         self._jacobians: list[Float] = []
         self._place = Place()
@@ -85,9 +90,16 @@ class LocalGates:
         """The name of the gradient method."""
         return self._gradient.name
 
-    def begin(self, weights: Sequence[Float], place: Place | None = None) -> None:
-        """Start a forward sweep with these weights; forgets earlier steps."""
-        self._weights = weights
+    def begin(
+        self,
+        weights: Sequence[Float],
+        place: Place | None = None,
+        maps: Sequence[Float] | None = None,
+    ) -> None:
+        """Start a forward sweep with these weights and affine maps; forgets earlier steps."""
+        self._weights = [np.ascontiguousarray(each) for each in weights]
+        self._maps = maps
+        self._values = []
         self._features = []
         self._jacobians = []
         self._place = place or Place()
@@ -106,6 +118,12 @@ class LocalGates:
                     self.engines, self._circuits, features, self._weights, strict=True
                 )
             ]
+        if self._maps is not None:
+            self._values.append(outputs)
+            outputs = [
+                maps[:, None, 0] * values + maps[:, None, 1]
+                for maps, values in zip(self._maps, outputs, strict=True)
+            ]
         self.seconds += perf_counter() - start
         return outputs
 
@@ -118,7 +136,7 @@ class LocalGates:
         self.seconds += perf_counter() - start
 
     def reverse(self, step: int, cotangents: Float) -> tuple[list[Float], list[Float]]:
-        """Weight rows (4, B, weight_count) and input gradients (B, D_m) of each partition.
+        """Weight rows (4, B, weight_count), longer with affine maps, and input gradients (B, D_m).
 
         cotangents: those of all gate outputs at this step, (4, B, d_h).
         """
@@ -127,7 +145,9 @@ class LocalGates:
         for m, circuit in enumerate(self._circuits):
             features = self._features[step][m]
             # A copy where the outputs are not all of the hidden vector.
-            cotangent = np.ascontiguousarray(cotangents[:, :, self._outputs[m]])
+            cotangent = outer = np.ascontiguousarray(cotangents[:, :, self._outputs[m]])
+            if self._maps is not None:
+                cotangent = outer * self._maps[m][:, None, 0]
             if self._adjoint:
                 _, rows, to_features = self.engines[m].vjp_group(
                     circuit, features, self._weights[m], cotangent
@@ -135,6 +155,8 @@ class LocalGates:
             else:
                 derivative = self._jacobians[m][:, step]
                 rows, to_features = contract(circuit, features, derivative, cotangent)
+            if self._maps is not None:
+                rows = np.concatenate([rows, outer * self._values[step][m], outer], axis=2)
             weight_rows.append(rows)
             input_gradients.append(np.add.reduce(to_features, axis=0))
         self.seconds += perf_counter() - start

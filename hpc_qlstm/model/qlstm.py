@@ -54,7 +54,8 @@ class QLSTM:
     engine: an engine or its name, or a sequence with one engine for each partition, of which only
     the entries of local partitions are taken. gradient: `adjoint`, `parameter_shift`, `spsa` or a
     GradientMethod, default the engine's own. sequence: predict at every step instead of after the
-    last. circuits: one for each partition instead of a named ansatz.
+    last. circuits: one for each partition instead of a named ansatz. affine: a trainable scale and
+    shift of every expectation value, so that a gate is not bound to sigmoid(-1) .. sigmoid(1).
     Raises InputError when sizes do not fit, UnsupportedError when the engine cannot serve.
     """
 
@@ -74,6 +75,7 @@ class QLSTM:
         reupload: bool = False,
         sequence: bool = False,
         circuits: Sequence[Circuit] | None = None,
+        affine: bool = False,
     ) -> None:
         sizes = {
             "input_size": input_size,
@@ -121,7 +123,7 @@ class QLSTM:
                 engine.check(circuit)
         self._gradient = gradient
         self._sweeps = 0
-        self.layout = WeightLayout(self.circuits, hidden_size, output_size)
+        self.layout = WeightLayout(self.circuits, hidden_size, output_size, affine)
         self._inputs = [_entries(part) for part in self.partition.inputs]
         start = 0 if order == "hx" else input_size
         self._hidden_slice = slice(start, start + hidden_size)
@@ -270,7 +272,9 @@ class QLSTM:
     def _forward(
         self, flat: Float, x: Float, gates: LocalGates, exchange: Exchange, place: Place | None
     ) -> Trace:
-        gates.begin([self.layout.stacked(flat, m) for m in exchange.partitions], place)
+        here, layout = exchange.partitions, self.layout
+        maps = [layout.affine_maps(flat, m) for m in here] if layout.affine else None
+        gates.begin([layout.stacked(flat, m) for m in here], place, maps)
         return forward(x, self.hidden_size, self._hidden_slice, gates, exchange)
 
     def _read(self, flat: Float, trace: Trace) -> Float:

@@ -1,8 +1,10 @@
 """All trainable weights in one flat vector, and their names.
 
-The vector holds, for each partition m in order, the stacked weights (4, *weight_shape) of its four
-gates, then the readout's weight and bias. Optimizers and messages use the vector; users see the
-dictionary "forget.0", ..., "output.1", "readout.weight", "readout.bias" of views into it.
+The vector holds, for each partition m in order, a row for each of its four gates, then the
+readout's weight and bias. A row is the circuit's weights and, with affine maps, the scales and
+shifts of its expectation values. Optimizers and messages use the vector; users see the dictionary
+"forget.0", ..., "output.1", with affine maps "forget.0.scale", "forget.0.shift" and so on,
+"readout.weight", "readout.bias" of views into it.
 """
 
 from __future__ import annotations
@@ -23,16 +25,21 @@ from hpc_qlstm.model.cell import GATES
 
 @dataclass(frozen=True)
 class WeightLayout:
-    """Offsets of every weight in the flat vector, for the circuits of M partitions."""
+    """Offsets of every weight in the flat vector, for the circuits of M partitions.
+
+    affine: every expectation value has a trainable scale and shift.
+    """
 
     circuits: tuple[Circuit, ...]
     hidden_size: int
     output_size: int
+    affine: bool = False
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
         """Begin of each partition's section, then begin of the readout, then the end."""
-        sizes = [len(GATES) * c.weight_count for c in self.circuits]
+        maps = 2 if self.affine else 0
+        sizes = [len(GATES) * (c.weight_count + maps * c.outputs) for c in self.circuits]
         ends = np.cumsum([0, *sizes, self.output_size * (self.hidden_size + 1)])
         return tuple(int(n) for n in ends)
 
@@ -51,9 +58,19 @@ class WeightLayout:
         return slice(self.offsets[-2], self.offsets[-1])
 
     def stacked(self, flat: Float, m: int) -> Float:
-        """View (4, *weight_shape) of partition m's weights."""
-        section = flat[self.offsets[m] : self.offsets[m + 1]]
-        return section.reshape(len(GATES), *self.circuits[m].weight_shape)
+        """View (4, *weight_shape) of the weights of partition m's circuits."""
+        circuit = self.circuits[m]
+        rows = self._rows(flat, m)[:, : circuit.weight_count]
+        return rows.reshape(len(GATES), *circuit.weight_shape)
+
+    def affine_maps(self, flat: Float, m: int) -> Float:
+        """View (4, 2, d_h^(m)) of the scales and shifts of partition m; only with `affine`."""
+        circuit = self.circuits[m]
+        rows = self._rows(flat, m)[:, circuit.weight_count :]
+        return rows.reshape(len(GATES), 2, circuit.outputs)
+
+    def _rows(self, flat: Float, m: int) -> Float:
+        return flat[self.offsets[m] : self.offsets[m + 1]].reshape(len(GATES), -1)
 
     def readout_views(self, flat: Float) -> tuple[Float, Float]:
         """Views of the readout's weight (d_y, d_h) and bias (d_y,)."""
@@ -68,6 +85,11 @@ class WeightLayout:
             for g, gate in enumerate(GATES)
             for m in range(len(self.circuits))
         }
+        if self.affine:
+            for g, gate in enumerate(GATES):
+                for m in range(len(self.circuits)):
+                    maps = self.affine_maps(flat, m)[g]
+                    named[f"{gate}.{m}.scale"], named[f"{gate}.{m}.shift"] = maps
         named["readout.weight"], named["readout.bias"] = self.readout_views(flat)
         return named
 
@@ -92,7 +114,8 @@ class WeightLayout:
         return flat
 
     def initial(self, seed: int, scale: float = 0.01) -> Float:
-        """Initial weights: circuits normal(0, scale), affine maps and the readout as torch's.
+        """Initial weights: circuits normal(0, scale), affine gates and the readout as torch's; the
+        maps of expectation values begin as identities.
 
         Random streams are keyed by (seed, gate, partition), so that they depend neither on the
         number of ranks nor on the other partitions.
@@ -109,6 +132,8 @@ class WeightLayout:
                     view[...] = rng.uniform(-bound, bound, view.shape)
                 else:
                     view[...] = rng.normal(0.0, scale, view.shape)
+            if self.affine:
+                self.affine_maps(flat, m)[...] = np.array([[1.0], [0.0]])
         rng = np.random.default_rng([seed, len(GATES)])
         for view in self.readout_views(flat):
             view[...] = rng.uniform(-bound, bound, view.shape)

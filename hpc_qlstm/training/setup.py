@@ -193,6 +193,7 @@ def _build(
         reupload=settings.reupload,
         sequence=settings.sequence,
         circuits=circuits,
+        affine=settings.affine,
     )
 
 
