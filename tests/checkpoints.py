@@ -70,4 +70,4 @@ class RefusingWriter:
         return not self._error and self._writer.busy
 
     def wait(self):
-        return (self._error, 0.0) if self._error else self._writer.wait()
+        return (self._error, False, 0, 0.0) if self._error else self._writer.wait()

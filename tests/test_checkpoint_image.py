@@ -61,6 +61,7 @@ def test_the_bytes_are_those_of_a_new_file(records):
         {"config": "[model]\n"},
         {"weights": {"forget.0": np.ones((1, 2, 3)), "other": np.ones(1)}},
         {"versions": {"python": "4"}},
+        {"optimizer": {"first": np.ones(1), "second": np.ones(7)}},
         {"history": []},
         {"history": [{"epoch": 1, "test_loss": 2.0}]},
         {"best_loss": float("inf")},

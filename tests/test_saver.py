@@ -106,6 +106,35 @@ def test_inside_an_epoch_and_beside_others(tmp_path):
     ]  # fmt: skip
 
 
+def test_damaged_files_of_later_epochs_are_not_taken_for_the_newest(tmp_path):
+    """A run that goes on from before them keeps what it writes, and passes them in the end."""
+    for epoch in (98, 99, 100):
+        (tmp_path / f"epoch-{epoch:08d}.h5").write_text("damaged")
+    saver = CheckpointSaver(tmp_path, CheckpointConfig(keep=3, keep_best=False, delay=0))
+    run(saver, range(1, 6))
+    assert there(tmp_path) == [(3, 0), (4, 0), (5, 0), (98, 0), (99, 0), (100, 0)]
+    run(saver, range(96, 103))
+    assert there(tmp_path) == [(100, 0), (101, 0), (102, 0)]
+
+
+def test_old_ones_that_cannot_be_removed(tmp_path):
+    """A folder under a checkpoint's name: the new checkpoint is there all the same."""
+    (tmp_path / "epoch-00000001.h5").mkdir()
+    saver = CheckpointSaver(tmp_path, CheckpointConfig(keep=1, keep_best=False, delay=0))
+    (outcome,) = run(saver, [2])
+    assert outcome.error is None
+    assert isinstance(outcome.cleanup, IsADirectoryError | PermissionError)
+    assert [bool(outcome.cleanup) for outcome in run(saver, [3, 4])] == [False, False]
+    assert there(tmp_path) == [(1, 0), (4, 0)]
+
+
+def test_the_end_by_an_exception_writes_the_newest_that_waits(tmp_path):
+    saver = CheckpointSaver(tmp_path, CheckpointConfig(keep=3, delay=WEEK))
+    run(saver, range(1, 6), flush=False)
+    saver.close()
+    assert there(tmp_path)[-1] == (5, 0)
+
+
 def test_nothing_goes_where_nothing_comes(tmp_path, monkeypatch):
     refusing = RefusingWriter({2, 3}, errno.ENOSPC)
     monkeypatch.setattr(module, "create_file_writer", lambda: refusing)

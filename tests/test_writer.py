@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.training import saver
 from hpc_qlstm.training import writer as writer_module
 from hpc_qlstm.training.checkpoint import checkpoint_path, find_checkpoints, load_checkpoint
+from hpc_qlstm.training.run_directory import RunDirectory
 from hpc_qlstm.training.saver import superseded
+from hpc_qlstm.training.writer import RunWriter
 
 
 @pytest.fixture
@@ -73,6 +76,29 @@ def test_torn_metrics_are_written_anew(run_with_trouble, tmp_path):
     run_with_trouble("metrics", {2, 4})
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+
+
+def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path)
+    run.checkpoints.mkdir()
+    taken = [[{"job": 1}, {"job": 2}], [{"job": 3}], []]
+    trainer = SimpleNamespace(take_jobs=lambda: taken.pop(0), state=SimpleNamespace(history=[{}]))
+    append, calls = writer_module.append_record, []
+
+    def refusing(path, record):
+        calls.append(record)
+        if len(calls) in (2, 3):
+            with Path(path).open("a") as file:
+                file.write('{"jo')
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return append(path, record)
+
+    monkeypatch.setattr(writer_module, "append_record", refusing)
+    writer = RunWriter(run, load_config({}), lambda text: None)
+    for _ in range(3):
+        writer._write_records(trainer, None)
+    lines = run.jobs.read_text().splitlines()
+    assert [json.loads(line)["job"] for line in lines] == [1, 2, 3]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

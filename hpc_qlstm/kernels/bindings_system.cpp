@@ -48,7 +48,8 @@ void define_system(nb::module_& m) {
              [](Writer& writer) {
                  const nb::gil_scoped_release unlocked;
                  const auto outcome = writer.wait();
-                 return std::tuple{outcome.error, outcome.seconds};
+                 return std::tuple{outcome.error, outcome.placed, outcome.cleanup, outcome.seconds};
              },
-             "Wait for the file under way; errno of the last one, or 0, and the seconds it took.");
+             "Wait for the file under way: errno or 0, whether the file has its name, errno of an "
+             "old file that stays, and seconds.");
 }

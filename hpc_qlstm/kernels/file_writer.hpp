@@ -36,7 +36,16 @@ struct FileJob {
     std::vector<std::string> retired;  // files that go when the new one is there
 };
 
-// 0, or errno of the step that failed. A failure before the new file is there leaves the old ones.
+// What became of a job. error: errno of what failed up to the directory's fsync, or 0; placed: the file
+// has its name, durable or not; cleanup: errno of an old file that cannot be removed, or 0.
+struct FileOutcome {
+    int error = 0;
+    bool placed = false;
+    int cleanup = 0;
+    double seconds = 0.0;
+};
+
+// 0, or errno of the step that failed.
 template <class System>
 int sync_file(const char* path, int flags, const std::string& content) {
     const int file = System::open(path, flags);
@@ -44,7 +53,9 @@ int sync_file(const char* path, int flags, const std::string& content) {
     int error = 0;
     for (std::size_t done = 0; done < content.size() && !error;) {
         const ssize_t count = System::write(file, content.data() + done, content.size() - done);
-        if (count >= 0) {
+        if (count == 0) {
+            error = ENOSPC;
+        } else if (count > 0) {
             done += static_cast<std::size_t>(count);
         } else if (errno != EINTR) {
             error = errno;
@@ -56,30 +67,36 @@ int sync_file(const char* path, int flags, const std::string& content) {
     return error;
 }
 
+// Old files go only when the new one is durable.
 template <class System>
-int replace_file(const FileJob& job) {
-    int error = sync_file<System>(job.temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, job.content);
-    if (!error && System::rename(job.temporary.c_str(), job.path.c_str()) != 0) error = errno;
-    if (error) {
+FileOutcome replace_file(const FileJob& job) {
+    FileOutcome outcome;
+    outcome.error =
+        sync_file<System>(job.temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, job.content);
+    if (!outcome.error && System::rename(job.temporary.c_str(), job.path.c_str()) != 0) {
+        outcome.error = errno;
+    }
+    if (outcome.error) {
         System::unlink(job.temporary.c_str());
-        return error;
+        return outcome;
     }
-    error = sync_file<System>(job.folder.c_str(), O_RDONLY | O_DIRECTORY, {});
+    outcome.placed = true;
+    outcome.error = sync_file<System>(job.folder.c_str(), O_RDONLY | O_DIRECTORY, {});
+    // Some file systems know no fsync of a directory.
+    if (outcome.error == EINVAL || outcome.error == ENOTSUP || outcome.error == ENOSYS) {
+        outcome.error = 0;
+    }
+    if (outcome.error) return outcome;
     for (const std::string& old : job.retired) {
-        if (System::unlink(old.c_str()) != 0 && errno != ENOENT && !error) error = errno;
+        if (System::unlink(old.c_str()) != 0 && errno != ENOENT) outcome.cleanup = errno;
     }
-    return error;
+    return outcome;
 }
 
 // One job at a time.
 template <class System = Posix>
 class FileWriter {
   public:
-    struct Outcome {
-        int error;
-        double seconds;
-    };
-
     FileWriter() : thread_([this] { run(); }) {}
     FileWriter(const FileWriter&) = delete;
     FileWriter& operator=(const FileWriter&) = delete;
@@ -112,7 +129,7 @@ class FileWriter {
     }
 
     // What became of the last job, after waiting for it.
-    Outcome wait() {
+    FileOutcome wait() {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [this] { return state_ != State::busy; });
         return outcome_;
@@ -128,10 +145,11 @@ class FileWriter {
             if (state_ != State::busy) return;
             lock.unlock();
             const auto begin = std::chrono::steady_clock::now();
-            const int error = replace_file<System>(job_);
+            FileOutcome outcome = replace_file<System>(job_);
             const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+            outcome.seconds = taken.count();
             lock.lock();
-            outcome_ = {error, taken.count()};
+            outcome_ = outcome;
             state_ = State::idle;
             wake_.notify_all();
         }
@@ -142,7 +160,7 @@ class FileWriter {
     State state_ = State::idle;
     bool stopped_ = false;
     FileJob job_;
-    Outcome outcome_{0, 0.0};
+    FileOutcome outcome_;
     std::thread thread_;  // last: it uses all the others
 };
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from bisect import insort
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -39,11 +38,22 @@ _MOST_WAITING = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a checkpoint: its path, the seconds it took, and why it was refused."""
+    """What became of a checkpoint: its path, the seconds it took, why it was refused, and why an
+    old one could not be removed."""
 
     path: str
     seconds: float
     error: OSError | None = None
+    cleanup: OSError | None = None
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """What is being written, what goes when it is there, and the seconds to make its bytes."""
+
+    position: Position
+    gone: list[Position]
+    seconds: float
 
 
 class CheckpointSaver:
@@ -65,7 +75,7 @@ class CheckpointSaver:
         self._waiting: dict[Position, Snapshot] = {}
         self._burst: list[Snapshot] = []
         self._next_burst = monotonic()
-        self._under_way: tuple[Position, list[Position]] | None = None
+        self._under_way: _UnderWay | None = None
 
     @property
     def waiting(self) -> int:
@@ -101,15 +111,26 @@ class CheckpointSaver:
                 return news
 
     def close(self) -> None:
-        """Wait for what is under way, and end the thread."""
+        """Wait for what is under way, and end the thread. Of what still waits, where a run ends by
+        an exception, the newest is tried."""
+        left = [*self._burst, *self._waiting.values()]
+        if self._writer is not None:
+            self._writer.wait()
+        with contextlib.suppress(Exception):
+            if left:
+                self._start(max(left, key=lambda snapshot: snapshot.position))
+                self._writer.wait()
+        self._burst, self._waiting = [], {}
         self._writer = self._under_way = None
 
     def _start(self, snapshot: Snapshot) -> None:
         if self._writer is None:
             self._writer = create_file_writer()
+        begin = monotonic()
         where = snapshot.position
-        there = [each for each in self._there if each != where]
-        insort(there, where)
+        # Files of later positions are no concern of the rule: a run that goes on from an earlier
+        # one, because those were damaged, must not take them for its newest.
+        there = [*(each for each in self._there if each < where), where]
         gone = superseded(there, self._settings, snapshot.best_epoch)
         name = checkpoint_name(*where)
         self._writer.start(
@@ -119,22 +140,25 @@ class CheckpointSaver:
             np.frombuffer(self._image.of(snapshot.make()), dtype=np.uint8),
             [f"{self._folder}/{checkpoint_name(*old)}" for old in gone],
         )
-        self._under_way = where, [each for each in there if each not in gone]
+        self._under_way = _UnderWay(where, gone, monotonic() - begin)
 
-    def _end(self, under_way: tuple[Position, list[Position]]) -> Outcome:
+    def _end(self, under_way: _UnderWay) -> Outcome:
         """What became of the checkpoint under way, after waiting for it."""
-        error, seconds = self._writer.wait()
+        error, placed, cleanup, seconds = self._writer.wait()
         self._under_way = None
-        where, there = under_way
-        path = f"{self._folder}/{checkpoint_name(*where)}"
+        if placed:
+            self._there = sorted({*self._there, under_way.position})
         if error == errno.ENOENT:
             # Somebody has removed the folder: the next checkpoint finds one.
             with contextlib.suppress(OSError):
-                os.mkdir(self._folder)
-        if error:
-            return Outcome(path, seconds, OSError(error, os.strerror(error), path))
-        self._there = there
-        return Outcome(path, seconds)
+                os.makedirs(self._folder, exist_ok=True)
+        if not error:
+            self._there = [each for each in self._there if each not in under_way.gone]
+        path = f"{self._folder}/{checkpoint_name(*under_way.position)}"
+        refused, kept = (
+            OSError(code, os.strerror(code), path) if code else None for code in (error, cleanup)
+        )
+        return Outcome(path, seconds + under_way.seconds, refused, kept)
 
 
 def superseded(

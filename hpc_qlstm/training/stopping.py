@@ -110,7 +110,6 @@ class StopWatch:
     def checkpoint_took(self, seconds: float) -> None:
         """Tell how long writing a checkpoint took."""
         self._longest_checkpoint = max(self._longest_checkpoint, seconds)
-        self._last_step = time.monotonic()
 
     def _catch(self, number: int, _: FrameType | None) -> None:
         self._caught = signal.Signals(number).name

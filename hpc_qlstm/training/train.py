@@ -173,29 +173,31 @@ def _loop(run: RunDirectory, trainer: Trainer, comm: Communicator, progress: Pro
     trainer.wants_to_stop = watch.step
     if comm.rank == 0:
         trainer.after_batch = partial(writer.batch, trainer)
-    try:
-        with watch, Watchdog(comm, config.parallel.watchdog):
-            while trainer.state.epoch < config.training.epochs:
-                record = trainer.run_epoch()
-                if comm.rank == 0:
-                    writer.epoch(trainer, record)
-                progress.epoch(record)
-    except StopRequested as request:
-        path = on_root(comm, partial(_save_before_stop, writer, trainer))
-        caught = next(filter(None, comm.allgather_object(watch.caught)), "")
-        reason = f"signal {caught}" if caught else str(request)
-        progress.say(f"stopped by {reason}, saved in {path}; resume goes on from there")
-        return reason
-    except (EngineError, TrainingError) as error:
-        # Every rank raises the same: the run ends in step, at a checkpoint.
-        on_root(comm, partial(_save_what_is_there, writer, trainer, error))
-        raise
-    else:
-        on_root(comm, partial(writer.finish, trainer))
-        return ""
-    finally:
-        writer.close()
-        _close(trainer)
+    # Signals are caught until all is written: a second one must not end a rank in the middle.
+    with watch:
+        try:
+            with Watchdog(comm, config.parallel.watchdog):
+                while trainer.state.epoch < config.training.epochs:
+                    record = trainer.run_epoch()
+                    if comm.rank == 0:
+                        writer.epoch(trainer, record)
+                    progress.epoch(record)
+        except StopRequested as request:
+            path = on_root(comm, partial(_save_before_stop, writer, trainer))
+            caught = next(filter(None, comm.allgather_object(watch.caught)), "")
+            reason = f"signal {caught}" if caught else str(request)
+            progress.say(f"stopped by {reason}, saved in {path}; resume goes on from there")
+            return reason
+        except (EngineError, TrainingError) as error:
+            # Every rank raises the same: the run ends in step, at a checkpoint.
+            on_root(comm, partial(_save_what_is_there, writer, trainer, error))
+            raise
+        else:
+            on_root(comm, partial(writer.finish, trainer))
+            return ""
+        finally:
+            writer.close()
+            _close(trainer)
 
 
 def _save_before_stop(writer: RunWriter, trainer: Trainer) -> Path:

@@ -8,9 +8,11 @@ valid in the meantime, because a new one takes its place under another name and 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import HpcQlstmError
@@ -46,6 +48,9 @@ class RunWriter:
         self._saver = CheckpointSaver(run.checkpoints, config.checkpoint, self._last_epoch)
         self._refused = ""
         self._metrics_torn = False
+        self._told_of_old_ones = False
+        self._jobs: list[dict[str, Any]] = []
+        self._jobs_end: int | None = None
 
     def epoch(self, trainer: Trainer, record: Record) -> None:
         """Write what is due after an epoch."""
@@ -65,11 +70,13 @@ class RunWriter:
     def last(self, trainer: Trainer) -> Path:
         """The state as a checkpoint, before a run ends early. Raises OSError."""
         self._write_records(trainer, None)
-        self._add(trainer)
-        outcome = self._saver.advance(flush=True)[-1]
-        if outcome.error:
-            raise outcome.error
-        return Path(outcome.path)
+        for _ in range(2):  # the first try may find no folder, and makes it
+            self._add(trainer)
+            outcome = self._saver.advance(flush=True)[-1]
+            if outcome.error is None:
+                return Path(outcome.path)
+        assert outcome.error
+        raise outcome.error
 
     def finish(self, trainer: Trainer) -> None:
         """Raise HpcQlstmError where the end of the run could not be saved, after a last try."""
@@ -78,9 +85,9 @@ class RunWriter:
             self._add(trainer)
             self._learn(self._saver.advance(flush=True))
         unsaved = self._refused
-        if self._metrics_torn:
+        if self._metrics_torn or self._jobs:
             self._write_records(trainer, None)
-        if unsaved or self._metrics_torn:
+        if unsaved or self._metrics_torn or self._jobs:
             raise HpcQlstmError(
                 f"training is done, but could not be saved: {unsaved or self._refused}"
             )
@@ -98,6 +105,12 @@ class RunWriter:
         for outcome in outcomes:
             # A stop writes all that wait.
             self._took(outcome.seconds * (1 + self._saver.waiting))
+            if outcome.cleanup and not self._told_of_old_ones:
+                self._told_of_old_ones = True
+                reason = outcome.cleanup.strerror
+                self._say(
+                    f"warning: {self._run.checkpoints}: old ones cannot be removed ({reason})"
+                )
             if outcome.error:
                 self._warn(outcome.error)
             elif self._refused:
@@ -105,7 +118,7 @@ class RunWriter:
                 self._refused = ""
 
     def _write_records(self, trainer: Trainer, record: Record | None) -> None:
-        jobs = trainer.take_jobs()
+        self._jobs += trainer.take_jobs()
         try:
             if self._metrics_torn:
                 # A full disk may have left half a line: write the file anew.
@@ -117,11 +130,28 @@ class RunWriter:
                 first = append_record(self._run.metrics, record)
                 # The file was removed, and those before are missing from the new one.
                 self._metrics_torn = first and len(trainer.state.history) > 1
-            for job in jobs:
-                append_record(self._run.jobs, job)
         except OSError as error:
             self._metrics_torn = True
             self._warn(error)
+        try:
+            self._write_jobs()
+        except OSError as error:
+            self._warn(error)
+
+    def _write_jobs(self) -> None:
+        """Write the jobs that are not written yet; a line that was torn is taken back before."""
+        path = self._run.jobs
+        if self._jobs_end is not None:
+            os.truncate(path, self._jobs_end)
+            self._jobs_end = None
+        while self._jobs:
+            end = path.stat().st_size if path.exists() else 0
+            try:
+                append_record(path, self._jobs[0])
+            except OSError:
+                self._jobs_end = end if path.exists() else None
+                raise
+            del self._jobs[0]
 
     def _warn(self, error: OSError) -> None:
         text = f"{error.filename or self._run.path}: {error.strerror or error}"

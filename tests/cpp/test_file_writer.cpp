@@ -52,7 +52,7 @@ struct Recorder {
     }
     static int unlink(const char* path) { return refused(std::string("unlink ") + path) ? -1 : 0; }
 
-    static int run(int refused_call, int error = EIO) {
+    static FileOutcome run(int refused_call, int error = EIO) {
         calls.clear();
         refuse = refused_call;
         with = error;
@@ -66,32 +66,39 @@ void test_order() {
     const Calls expected = {"open d/.new", "write content", "fsync", "close", "rename d/.new d/new",
                             "open d",      "fsync",         "close", "unlink d/old",
                             "unlink d/older"};
-    check(Recorder::run(-1) == 0, "no error");
+    check(Recorder::run(-1).error == 0, "no error");
     check(Recorder::calls == expected, "written, synced, renamed, directory synced, old ones gone");
 
     for (int n = 0; n < 10; ++n) {
-        check(Recorder::run(n) == EIO, "call " + std::to_string(n) + " is reported");
+        const FileOutcome outcome = Recorder::run(n);
+        check((n < 8 ? outcome.error : outcome.cleanup) == EIO,
+              "call " + std::to_string(n) + " is reported");
+        check(outcome.placed == (n > 4), "whether it is there is told");
         const Calls& calls = Recorder::calls;
         const bool renamed = std::count(calls.begin(), calls.end(), "rename d/.new d/new") != 0;
         const bool dropped = std::count(calls.begin(), calls.end(), "unlink d/.new") != 0;
         const bool retired = std::count(calls.begin(), calls.end(), "unlink d/old") != 0;
         check(renamed == (n >= 4), "renamed when it is whole on the disk, and only then");
         check(dropped == (n <= 4), "nothing is left over");
-        check(retired == (n >= 5), "old ones go only when the new one is there");
+        check(retired == (n >= 8), "old ones go only when the new one is durable");
         const auto opened = std::count(calls.begin(), calls.end(), "open d/.new");
         const auto closed = std::count(calls.begin(), calls.end(), "close");
         check(n == 0 || closed >= opened, "the file is closed");
     }
-    check(Recorder::run(8, ENOENT) == 0, "an old one that is gone already is no error");
+    check(Recorder::run(8, ENOENT).cleanup == 0, "an old one that is gone already is no error");
+    check(Recorder::run(6, EINVAL).error == 0, "a directory without fsync is no error");
+    check(Recorder::calls.size() == 10, "and old ones go");
 }
 
 void test_short_and_interrupted_writes() {
     Recorder::most = 3;
     Recorder::interrupted = true;
-    check(Recorder::run(-1) == 0, "no error");
+    check(Recorder::run(-1).error == 0, "no error");
     const Calls expected = {"write con", "write ten", "write t"};
     const Calls written(Recorder::calls.begin() + 1, Recorder::calls.begin() + 4);
     check(written == expected, "all bytes are written");
+    Recorder::most = 0;
+    check(Recorder::run(-1).error == ENOSPC, "a write of nothing is no endless loop");
     Recorder::most = 1000;
 }
 
