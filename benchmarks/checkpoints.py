@@ -10,6 +10,7 @@ epoch to the end of the last. The first round does not count.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from machine import describe
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
+from hpc_qlstm.engines.native import create_file_writer
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
 from hpc_qlstm.training.run_directory import create_run_directory
 from hpc_qlstm.training.setup import set_up
@@ -27,7 +29,22 @@ from hpc_qlstm.training.trainer import Trainer
 from hpc_qlstm.training.writer import RunWriter
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "damped_pendulum.toml"
+BARE_BYTES = 72_000
+"""A checkpoint of the example at its end."""
 KINDS = {"last only": ["checkpoint.interval=1e9"], "every epoch": ["checkpoint.every=1"]}
+
+
+def bare_write(folder: Path, count: int = 300) -> tuple[float, float]:
+    """Wall and processor seconds of writing a file as checkpoints are, and nothing else."""
+    writer, content = create_file_writer(), np.zeros(BARE_BYTES, dtype=np.uint8)
+    start, before = perf_counter(), os.times()
+    for number in range(count):
+        retired = [f"{folder}/bare-{number - 3}"]
+        writer.start(str(folder), f"{folder}/.bare", f"{folder}/bare-{number}", content, retired)
+        writer.wait()
+    after = os.times()
+    cpu = after.user + after.system - before.user - before.system
+    return (perf_counter() - start) / count, cpu / count
 
 
 def seconds(config: Config, comm: Communicator) -> tuple[float, float]:
@@ -74,8 +91,13 @@ def compare(options: argparse.Namespace, comm: Communicator) -> None:
                 times[kind].append(taken)
     if comm.rank:
         return
+    bare_seconds, bare_cpu = bare_write(folder)
     shutil.rmtree(folder if options.folder is None else folder / "none", ignore_errors=True)
     print(describe(), f"{comm.size} ranks")
+    print(
+        f"a durable file of {BARE_BYTES:,} bytes alone: {1e6 * bare_seconds:.0f} us, "
+        f"{1e6 * bare_cpu:.0f} us of them on this process's processor"
+    )
     for kind, values in times.items():
         print(f"{kind}: {np.median(values):.4f} s, {min(values):.4f} to {max(values):.4f}")
     without, every = (np.array(values) for values in times.values())
