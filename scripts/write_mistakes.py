@@ -10,7 +10,6 @@ and prints how many ended with exit code 2 and one message, and the longest time
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -73,13 +72,8 @@ def _cell(text: str) -> str:
 
 def in_processes(folder: Path) -> int:
     """Every mistake as users make it; the number of those that went otherwise than promised."""
-    environment = {
-        **os.environ,
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
-        "OMP_NUM_THREADS": "1",
-    }
+    from fault_campaign import ENVIRONMENT
+
     wrong = 0
     for launcher in ([], ["mpirun", "-n", "3"]):
         longest, count = (0.0, ""), 0
@@ -88,7 +82,7 @@ def in_processes(folder: Path) -> int:
             start = time.monotonic()
             done = subprocess.run(
                 [*launcher, sys.executable, "-m", "hpc_qlstm", *mistake.arguments],
-                cwd=folder, env=environment | mistake.environment, capture_output=True, text=True,
+                cwd=folder, env=ENVIRONMENT | mistake.environment, capture_output=True, text=True,
             )  # fmt: skip
             longest = max(longest, (time.monotonic() - start, mistake.what))
             lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]

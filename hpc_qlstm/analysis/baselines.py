@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.data import Dataset
 from hpc_qlstm.training.metrics import mean_squared_error, r_squared
@@ -17,7 +19,7 @@ def baselines(data: Dataset) -> dict[str, Scores]:
     """
     targets = data.train_y.shape[-1]
     mean = data.train_y.reshape(-1, targets).mean(axis=0)
-    predictors = {"constant": mean * (0.0 * data.test_y + 1.0)}
+    predictors = {"constant": np.broadcast_to(mean, data.test_y.shape)}
     if set(data.target_names) <= set(data.feature_names):
         predictors["last_value"] = _last_values(data)
     return {
