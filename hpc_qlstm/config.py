@@ -51,7 +51,12 @@ class ModelConfig(Section):
     """Standard deviation of the initial circuit weights, in radians."""
     gates: Literal["vqc", "linear"] = "vqc"
     """What the gates of the cell are: circuits, or the affine maps of a classical LSTM, for which
-    the keys of circuits and `engine` do not count."""
+    the keys of circuits, `extra_vqcs`, `mix` and `engine` do not count."""
+    extra_vqcs: Literal[0, 2] = 0
+    """N_extra: 2 for the six-VQC cell, in which VQCs partitioned as the gates are map o*tanh(c_t)
+    to h_t and to what the readout sees."""
+    mix: bool = False
+    """A trainable matrix for each gate mixes its outputs over all partitions."""
 
 
 class PartitionConfig(Section):

@@ -146,7 +146,7 @@ def test_contiguous_halves_lock_information_in():
     assert steps_to_input(p, 1, 3, "hx").tolist() == [[NEVER], [NEVER], [1]]
     assert warnings_for(p, 1, 3, "hx", 4) == [
         "partition: hidden units [0, 1] can never see the input "
-        "(strategy broadcast_input or overlap would let them)"
+        "(strategy broadcast_input or overlap, or model.mix, would let them)"
     ]
     # The other order: v = [x h0 | h1 h2]: only h2 waits, for h1.
     assert steps_to_input(p, 1, 3, "xh").tolist() == [[1], [1], [2]]

@@ -30,10 +30,10 @@ def test_the_contiguous_partition_of_the_paper(write_config):
     first, second = table.partitions
     assert first.cells()[:5] == ("0", "h0-h2", "h0-h1", "3", "72")
     assert second.cells()[:5] == ("1", "h3, x0", "h2-h3", "2", "48")
-    # h2 and h3 see x at once, and h0 and h1 read h2: one step later.
-    assert table.steps.tolist() == [[2], [2], [1], [1]]
-    assert reach_rows(table) == [("h0-h1", "2"), ("h2-h3", "1")]
-    assert table.warnings == []
+    # h2 and h3 see x at once; h0 and h1 read h2, but h1 is outside its light cone at q = 3.
+    assert table.steps.tolist() == [[2], [NEVER], [1], [1]]
+    assert reach_rows(table) == [("h0", "2"), ("h1", "never"), ("h2-h3", "1")]
+    assert "hidden units [1] can never see the input" in table.warnings[0]
     assert sum(row.cost for row in table.partitions) == pytest.approx(1.0)
     assert first.cost > second.cost
 
@@ -44,9 +44,14 @@ def test_units_that_never_see_the_input(write_config):
         ("h0-h2", "h0-h2"),
         ("h3-h4, x0", "h3-h4"),
     ]
-    assert table.steps[:, 0].tolist() == [NEVER, NEVER, NEVER, 1, 1]
-    assert reach_rows(table) == [("h0-h2", "never"), ("h3-h4", "1")]
-    assert "hidden units [0, 1, 2] can never see the input" in table.warnings[0]
+    # The second circuit of rot_ring has three qubits, and its second output sees h4 alone.
+    assert table.steps[:, 0].tolist() == [NEVER, NEVER, NEVER, 1, NEVER]
+    assert reach_rows(table) == [("h0-h2, h4", "never"), ("h3", "1")]
+    assert "hidden units [0, 1, 2, 4] can never see the input" in table.warnings[0]
+    brickwork = table_of(
+        write_config, "contiguous", 2, hidden_size=5, model={"ansatz": "ry_brickwork"}
+    )
+    assert reach_rows(brickwork) == [("h0-h2", "never"), ("h3-h4", "1")]
 
 
 def test_order_and_several_inputs(write_config, tmp_path):
@@ -68,9 +73,10 @@ def test_the_command(hpc_qlstm_run, write_config, tmp_path, ranks):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["partition", "reads", "makes", "qubits", "weights", "cost"]
-    assert "h0-h2         never" in lines
+    assert "h0-h2, h4     never" in lines
     assert (
-        sum("warning: partition: hidden units [0, 1, 2] can never" in line for line in lines) == 1
+        sum("warning: partition: hidden units [0, 1, 2, 4] can never" in line for line in lines)
+        == 1
     )
     assert (tmp_path / "reach.png").stat().st_size > 5000
     for name in ("none/reach.png", "reach.txt"):

@@ -15,13 +15,27 @@ from hpc_qlstm.training.setup import build_dataset
 
 @pytest.mark.parametrize("cell_update", ["root", "replicated"])
 @pytest.mark.parametrize(
-    ("count", "ranks", "sequence"), [(1, 1, False), (3, 2, False), (2, 4, True), (1, 3, False)]
+    ("count", "ranks", "sequence", "extra"),
+    [
+        (1, 1, False, 2),
+        (3, 2, False, 0),
+        (2, 4, True, 0),
+        (1, 3, False, 0),
+        (3, 2, False, 2),
+        (2, 4, True, 2),
+    ],
 )
 def test_messages_are_as_predicted(
-    hpc_qlstm_run, write_config, tmp_path, count, ranks, sequence, cell_update
+    hpc_qlstm_run, write_config, tmp_path, count, ranks, sequence, extra, cell_update
 ):
     path = write_config(
-        model={"hidden_size": 4, "depth": 1, "sequence": sequence},
+        model={
+            "hidden_size": 4,
+            "depth": 1,
+            "sequence": sequence,
+            "extra_vqcs": extra,
+            "mix": bool(extra),
+        },
         partition={"strategy": "contiguous", "count": count},
         data={"options": {"points": 33}, "window": 3},
         training={"epochs": 2, "batch_size": 7},

@@ -1,6 +1,6 @@
 """The trained sub-circuits of a run as OpenQASM 3 and QPY, for other tools and devices. Collective.
 
-Each gate of each partition becomes `forget.0.qasm`, `forget.0.qpy` and so on; `manifest.json` says
+Each VQC of each partition becomes `forget.0.qasm`, `forget.0.qpy` and so on; `manifest.json` says
 what the inputs of each are in terms of the model, and how the cell continues from the outputs.
 """
 
@@ -18,6 +18,7 @@ from hpc_qlstm.parallel import Communicator, on_root
 from hpc_qlstm.training.setup import require_circuits
 
 MANIFEST = "manifest.json"
+_EXTRA_RESULTS = {"hidden": "h", "prediction": "the readout's input y"}
 
 
 def export(
@@ -44,32 +45,40 @@ def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[
     model = trained.model.model
     entries: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
-    for m, circuit in enumerate(model.circuits):
-        stacked = model.layout.stacked(trained.weights, m)
-        for gate, weights in zip(GATES, stacked, strict=True):
-            name, bound = f"{gate}.{m}", None if free else weights
-            entry: dict[str, Any] = {
-                "name": name,
-                "gate": gate,
-                "partition": m,
-                "qubits": circuit.qubits,
-                "features": [_entry_of_v(model, i) for i in model.partition.inputs[m]],
-                "outputs": circuit.outputs,
-            }
-            if model.layout.affine:
-                scale, shift = model.layout.affine_maps(trained.weights, m)[GATES.index(gate)]
-                entry |= {"scale": scale.tolist(), "shift": shift.tolist()}
-            if free:
-                entry["weights"] = weights.ravel().tolist()
-            entries.append(entry)
-            comments = (
-                f"{name}: the {gate} gate of partition {m}",
-                "x0, x1, ..: " + ", ".join(entry["features"]) + "; arctan_x0 is arctan(x0), "
-                "arctan_square_x0 is arctan(x0^2)",
-                f"outputs: <Z> of qubits 0 to {circuit.outputs - 1}",
-            )
-            files[f"{name}.qasm"] = qasm3_text(circuit, bound, comments).encode()
-            files[f"{name}.qpy"] = qpy_bytes(circuit, bound)
+    layout = model.layout
+    for m in range(model.partition.count):
+        for group, names in layout.groups.items():
+            circuit, stacked = layout.circuit(m, group), layout.stacked(trained.weights, m, group)
+            for k, (gate, weights) in enumerate(zip(names, stacked, strict=True)):
+                name, bound = f"{gate}.{m}", None if free else weights
+                if group == "gates":
+                    features = [_entry_of_v(model, i) for i in model.partition.inputs[m]]
+                    kind = f"the {gate} gate"
+                else:
+                    features = [f"s[{i}]" for i in model.state_inputs[m]]
+                    kind = f"the VQC of {_EXTRA_RESULTS[gate]} from s = o tanh(c)"
+                entry: dict[str, Any] = {
+                    "name": name,
+                    "gate": gate,
+                    "partition": m,
+                    "qubits": circuit.qubits,
+                    "features": features,
+                    "outputs": circuit.outputs,
+                }
+                if layout.affine:
+                    scale, shift = layout.affine_maps(trained.weights, m, group)[k]
+                    entry |= {"scale": scale.tolist(), "shift": shift.tolist()}
+                if free:
+                    entry["weights"] = weights.ravel().tolist()
+                entries.append(entry)
+                comments = (
+                    f"{name}: {kind} of partition {m}",
+                    "x0, x1, ..: " + ", ".join(features) + "; arctan_x0 is arctan(x0), "
+                    "arctan_square_x0 is arctan(x0^2)",
+                    f"outputs: <Z> of qubits 0 to {circuit.outputs - 1}",
+                )
+                files[f"{name}.qasm"] = qasm3_text(circuit, bound, comments).encode()
+                files[f"{name}.qpy"] = qpy_bytes(circuit, bound)
     weight, bias = model.layout.readout_views(trained.weights)
     manifest = {
         "run": trained.run.path.name,
@@ -78,10 +87,19 @@ def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[
         "hidden_size": model.hidden_size,
         "output_size": model.output_size,
         "activations": "sigmoid of forget, input and output, tanh of candidate; c = f c + i g, "
-        "h = o tanh(c), partitions concatenated in their order",
+        + (
+            "s = o tanh(c), h and the readout's input y are circuits of s"
+            if model.extra_circuits
+            else "h = o tanh(c)"
+        )
+        + ", partitions concatenated in their order",
         "readout": {"weight": weight.tolist(), "bias": bias.tolist()},
         "circuits": entries,
     }
+    mixing = layout.mixing(trained.weights)
+    if mixing is not None:
+        # Rows of a gate's matrix times its concatenated outputs, before the activation.
+        manifest["mixing"] = {gate: a.tolist() for gate, a in zip(GATES, mixing, strict=True)}
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hpc_qlstm.analysis.resources import vqc_weights
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset
-from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.partition import NEVER, Order, steps_to_input, warnings_for
+from hpc_qlstm.partition import NEVER, Order, Reach, steps_to_input
 from hpc_qlstm.partition.partition import hidden_indices, input_indices
-from hpc_qlstm.training.setup import build_dataset, build_plan
+from hpc_qlstm.training.setup import build_dataset, build_plan, reach_warnings
 from hpc_qlstm.training.step import partition_costs
 
 
 @dataclass(frozen=True)
 class PartitionSummary:
     """One partition: the hidden units and components of x that it reads, the hidden units that it
-    makes, its qubits, the weights of its four circuits, and its share of the cost (0 to 1)."""
+    makes, its qubits, the weights of its circuits, and its share of the cost (0 to 1)."""
 
     partition: int
     hidden: tuple[int, ...]
@@ -70,7 +70,7 @@ def partition_table(config: Config, data: Dataset | None = None) -> PartitionTab
     costs = np.array(partition_costs(model))
     offsets = partition.output_offsets
     rows = []
-    for m, (indices, circuit) in enumerate(zip(partition.inputs, model.circuits, strict=True)):
+    for m, (indices, qubits) in enumerate(zip(partition.inputs, partition.qubits, strict=True)):
         hidden, inputs = _split(indices, input_size, hidden_size, order)
         rows.append(
             PartitionSummary(
@@ -78,16 +78,22 @@ def partition_table(config: Config, data: Dataset | None = None) -> PartitionTab
                 hidden,
                 inputs,
                 range(offsets[m], offsets[m + 1]),
-                circuit.qubits,
-                len(GATES) * circuit.weight_count,
+                qubits,
+                vqc_weights(model, m),
                 float(costs[m] / costs.sum()),
             )
         )
     return PartitionTable(
         rows,
-        steps_to_input(partition, input_size, hidden_size, order),
+        steps_to_input(
+            partition,
+            input_size,
+            hidden_size,
+            order,
+            Reach(model.circuits, model.extra_circuits, model.layout.mix),
+        ),
         config.data.window,
-        warnings_for(partition, input_size, hidden_size, order, config.data.window),
+        reach_warnings(model, config.data.window),
     )
 
 

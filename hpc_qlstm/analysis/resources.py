@@ -3,33 +3,35 @@
 A circuit is one execution with its own angles, whatever its shots. Counted are, for every sample,
 time step, gate (4) and partition: 1 for the forward pass, and for the gradient 1 vector-Jacobian
 product (adjoint), 2 A (parameter_shift, A variable angles) or 2 K (spsa, K directions); all of it
-times the number of noise scales where zero-noise extrapolation is on.
+times the number of noise scales where zero-noise extrapolation is on. Of the extra VQCs of the
+six-VQC cell one is evaluated at all steps but the last and one at the steps that are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model import QLSTM
+from hpc_qlstm.model.cell import EXTRAS, GATES
 from hpc_qlstm.training.engines import check_backends
-from hpc_qlstm.training.setup import build_circuits, build_dataset
+from hpc_qlstm.training.setup import build_dataset, build_plan
 
 
 @dataclass(frozen=True)
 class PartitionResources:
-    """One partition's circuit: sizes, weights of all four gates, variable angles, noise scales of
-    its mitigation, and calibration circuits."""
+    """One partition's circuits: sizes, weights of all four gates and of the extra VQCs, variable
+    angles and gates of one of the four, noise scales of its mitigation, calibration circuits."""
 
     partition: int
     qubits: int
     features: int
     outputs: int
     weights: int
+    extra_weights: int
     angles: int
     gates: int
     scales: int
@@ -51,7 +53,8 @@ class Resources:
 
     evaluation: circuits of the test part in an epoch; calibration: in the whole run, on one
     replica; configured: the gradient method that the run would take; readout: weights of the linear
-    readout; affine: of the maps of expectation values; amplitude: bytes of one.
+    readout; affine: of the maps of expectation values; mixing: of the matrices that mix gate
+    outputs; total: all weights; extra: N_extra; amplitude: bytes of one.
     """
 
     partitions: list[PartitionResources]
@@ -63,6 +66,9 @@ class Resources:
     hidden_size: int
     readout: int
     affine: int
+    mixing: int
+    total: int
+    extra: int
     amplitude: int
 
     @property
@@ -75,24 +81,31 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
     """Count what the configuration needs. Raises InputError where it cannot be used."""
     data = build_dataset(config) if data is None else data
     input_size, output_size = data.train_x.shape[2], data.train_y.shape[-1]
-    circuits = build_circuits(config, input_size, output_size)
-    check_backends(config, len(circuits))
-    parts = [_of_partition(config, m, circuit) for m, circuit in enumerate(circuits)]
-    steps = data.train_x.shape[1]
+    model = build_plan(config, input_size, output_size)
+    check_backends(config, model.partition.count)
+    parts = [_of_partition(config, model, m) for m in range(model.partition.count)]
+    steps, sequence = data.train_x.shape[1], config.model.sequence
     windows, batch = data.train_x.shape[0], min(config.training.batch_size, data.train_x.shape[0])
-    forward = len(GATES) * steps * sum(part.scales for part in parts)
+    # How often each circuit is evaluated for a sample: the gates' and, with fewer angles, the
+    # extra VQCs'.
+    gate_calls = len(GATES) * steps
+    extra_calls = (steps - 1 + (steps if sequence else 1)) if model.extra_circuits else 0
+    forward = (gate_calls + extra_calls) * sum(part.scales for part in parts)
     demands = []
     for gradient in GRADIENTS:
-        each = {
-            "adjoint": [1] * len(parts),
-            "parameter_shift": [2 * part.angles for part in parts],
-            "spsa": [2 * config.engine.spsa_average] * len(parts),
-        }[gradient]
-        total = sum(count * part.scales for count, part in zip(each, parts, strict=True))
-        backward = len(GATES) * steps * total
+        total = 0
+        for m, part in enumerate(parts):
+            total += gate_calls * _per_gradient(config, gradient, part.angles) * part.scales
+            if model.extra_circuits:
+                angles = model.extra_circuits[m].angle_count
+                total += extra_calls * _per_gradient(config, gradient, angles) * part.scales
         demands.append(
-            CircuitDemand(gradient, batch * (forward + backward), windows * (forward + backward))
+            CircuitDemand(gradient, batch * (forward + total), windows * (forward + total))
         )
+    size, layout = config.model.hidden_size, model.layout
+    readout = output_size * (size + 1)
+    mixing = layout.shared.stop - layout.shared.start - readout
+    vqcs = sum(part.weights + part.extra_weights for part in parts)
     return Resources(
         parts,
         demands,
@@ -100,11 +113,21 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
         sum(part.calibration for part in parts),
         _configured(config),
         input_size,
-        config.model.hidden_size,
-        output_size * (config.model.hidden_size + 1),
-        2 * len(GATES) * config.model.hidden_size * _has_maps(config),
+        size,
+        readout,
+        layout.size - vqcs - readout - mixing,
+        mixing,
+        layout.size,
+        len(EXTRAS) if model.extra_circuits else 0,
         8 if config.engine.precision == "single" else 16,
     )
+
+
+def _per_gradient(config: Config, gradient: Gradient, angles: int) -> int:
+    """Circuits that the gradient of one evaluation takes."""
+    if gradient == "adjoint":
+        return 1
+    return 2 * angles if gradient == "parameter_shift" else 2 * config.engine.spsa_average
 
 
 def equation_rows(found: Resources) -> list[tuple[str, str]]:
@@ -115,6 +138,9 @@ def equation_rows(found: Resources) -> list[tuple[str, str]]:
     shared = "" if sum(features) == size else f" (their sum is {sum(features)}: parts overlap)"
     each = [part.weights // len(GATES) for part in parts]
     gates, qubits = sum(part.weights for part in parts), [part.qubits for part in parts]
+    vqcs = gates + sum(part.extra_weights for part in parts)
+    more = ["affine maps"] * bool(found.affine) + ["mixing"] * bool(found.mixing)
+    others = f"{', '.join(more)} and the linear readout" if more else "the linear readout"
     state = found.amplitude * 2 ** max(qubits)
     return [
         (
@@ -125,17 +151,12 @@ def equation_rows(found: Resources) -> list[tuple[str, str]]:
         ("P_VQC (eq. 10)", _listed(each)),
         ("P_gates = 4 sum P_VQC (eq. 11)", f"{gates:,}"),
         (
-            "P_total (eq. 12, N_extra = 0)",
-            f"{gates:,}, with {'affine maps and ' if found.affine else ''}the linear readout "
-            f"{gates + found.affine + found.readout:,}",
+            f"P_total (eq. 12, N_extra = {found.extra})",
+            f"{vqcs:,}, with {others} {found.total:,}",
         ),
         ("qubits", f"{sum(qubits):,} in total, at most {max(qubits)} on one of {count} processors"),
         ("memory of the largest state", f"{state:,} bytes"),
     ]
-
-
-def _has_maps(config: Config) -> bool:
-    return config.model.affine and config.model.gates == "vqc"
 
 
 def _listed(values: list[int]) -> str:
@@ -145,15 +166,24 @@ def _listed(values: list[int]) -> str:
     return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
 
 
-def _of_partition(config: Config, m: int, circuit: Circuit) -> PartitionResources:
+def vqc_weights(model: QLSTM, m: int) -> int:
+    """Weights of all circuits of partition m, without affine maps."""
+    extra = len(EXTRAS) * model.extra_circuits[m].weight_count if model.extra_circuits else 0
+    return len(GATES) * model.circuits[m].weight_count + extra
+
+
+def _of_partition(config: Config, model: QLSTM, m: int) -> PartitionResources:
+    circuit = model.circuits[m]
     mitigation = config.engine.of_partition(m).mitigation
     linear = config.model.gates == "linear"
+    gates = len(GATES) * circuit.weight_count
     return PartitionResources(
         m,
         circuit.qubits,
         circuit.features,
         circuit.outputs,
-        len(GATES) * circuit.weight_count,
+        gates,
+        vqc_weights(model, m) - gates,
         circuit.angle_count,
         len(circuit.gates),
         # An affine map is no circuit.

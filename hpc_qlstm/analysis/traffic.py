@@ -64,6 +64,11 @@ class _Counter:
         parts = model.partition
         self._outputs = max(sum(parts.outputs[m] for m in block) for block in grid.blocks)
         self._inputs = max(sum(len(parts.inputs[m]) for m in block) for block in grid.blocks)
+        self._state_inputs, self._extra_calls = 0, 0
+        if model.extra_circuits:
+            read = model.state_inputs
+            self._state_inputs = max(sum(len(read[m]) for m in block) for block in grid.blocks)
+            self._extra_calls = steps - 1 + (steps if model.sequence else 1)
 
     def batch(self, samples: int) -> Traffic:
         """Forward, reverse, the gradients' Allgather and the weights' Bcast."""
@@ -71,16 +76,18 @@ class _Counter:
             return Traffic()
         layout = self._model.layout
         sections = [layout.section(block) for block in self._grid.blocks]
-        readout = layout.readout.stop - layout.readout.start
-        width = HEAD + max(s.stop - s.start for s in sections) + readout
+        shared = layout.shared.stop - layout.shared.start
+        width = HEAD + max(s.stop - s.start for s in sections) + shared
         bounds, replicas = block_bounds(samples), self._grid.replicas
         blocks = max(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
         total = Traffic.allgather(self._ranks, _NUMBER * blocks * width)
         total = total + Traffic.bcast(self._ranks, _NUMBER * layout.size)
         for rows in self._shares(samples):
-            total = total + self._sweep(rows, self._outputs * len(GATES), self._model.hidden_size)
-            hidden = len(GATES) * self._model.hidden_size
-            total = total + self._sweep(rows, self._inputs, hidden)
+            hidden = self._model.hidden_size
+            total = total + self._forward(rows)
+            total = total + self._sweep(rows, self._inputs, len(GATES) * hidden)
+            back = self._sweep(rows, self._state_inputs, hidden, times=self._extra_calls)
+            total = total + back
         return total
 
     def chunk(self, samples: int) -> Traffic:
@@ -91,8 +98,13 @@ class _Counter:
         values = self._model.output_size * (self._steps if self._model.sequence else 1)
         total = Traffic.allgather(self._ranks, _NUMBER * max(shares) * values)
         for rows in shares:
-            total = total + self._sweep(rows, self._outputs * len(GATES), self._model.hidden_size)
+            total = total + self._forward(rows)
         return total
+
+    def _forward(self, rows: int) -> Traffic:
+        """A row's forward sweep: the gates' outputs and o*tanh(c_t), the extra VQCs' outputs."""
+        gates = self._sweep(rows, self._outputs * len(GATES), self._model.hidden_size)
+        return gates + self._sweep(rows, self._outputs, 0, times=self._extra_calls)
 
     def _shares(self, samples: int) -> Iterator[int]:
         """Samples of each replica that has any."""
@@ -102,12 +114,14 @@ class _Counter:
             if len(mine) > 1:
                 yield mine[-1] - mine[0]
 
-    def _sweep(self, rows: int, gathered: int, shared: int) -> Traffic:
-        """All time steps of a row in one direction: numbers a sample that are moved."""
+    def _sweep(self, rows: int, gathered: int, shared: int, times: int | None = None) -> Traffic:
+        """All time steps of a row in one direction, or so many: numbers a sample that are moved.
+
+        shared: of the Bcast; 0 for none."""
         ranks = self._grid.row_size
         if ranks == 1:
             return Traffic()
         step = Traffic.allgather(ranks, _NUMBER * rows * gathered)
-        if not self._replicated:
+        if shared and not self._replicated:
             step = step + Traffic.bcast(ranks, _NUMBER * rows * shared)
-        return step.times(self._steps)
+        return step.times(self._steps if times is None else times)

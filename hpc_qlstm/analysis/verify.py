@@ -67,7 +67,9 @@ def verify(config: Config, comm: Communicator) -> list[Verdict]:
     placed = place_model(config, comm, *sizes)
     kinds: dict[Circuit, list[int]] = {}
     for m in placed.grid.partitions:
-        kinds.setdefault(placed.model.circuits[m], []).append(m)
+        for group in placed.model.layout.groups:
+            where = kinds.setdefault(placed.model.layout.circuit(m, group), [])
+            where += [m] if m not in where else []
     threads = config.engine.threads or threads_per_rank(comm)
 
     def compare() -> list[Verdict]:

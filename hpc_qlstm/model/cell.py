@@ -10,6 +10,9 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines.native import create_cell
 
 GATES = ("forget", "input", "candidate", "output")
+EXTRAS = ("hidden", "prediction")
+"""The extra VQCs of the six-VQC cell (N_extra = 2): o*tanh(c_t) to h_t, and to what the readout
+sees."""
 
 
 class Cell:

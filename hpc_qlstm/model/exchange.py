@@ -32,16 +32,22 @@ class Exchange(Protocol):
         None on a rank that does not update the cell.
         """
 
+    def gather_everywhere(self, local: Sequence[Float]) -> Float:
+        """As `gather_outputs` for any group of VQCs, (n, B, d_h), on every rank."""
+
     def share_hidden(self, hidden: Float) -> None:
-        """Give every rank h_t (B, d_h), in place."""
+        """Give every rank o*tanh(c_t) (B, d_h), in place; it is h_t without extra VQCs."""
 
     def share_cotangents(self, cotangents: Float) -> None:
-        """Give every rank the cotangents of the gate outputs (4, B, d_h), in place."""
+        """Give every rank the cotangents of a group's outputs (n, B, d_h), in place."""
 
-    def gather_input_gradients(self, local: Sequence[Float]) -> list[Float] | None:
+    def gather_input_gradients(
+        self, local: Sequence[Float], *, of_state: bool = False
+    ) -> list[Float] | None:
         """Gradients (B, D_m) of v_t by every partition's inputs, in partition order.
 
-        None on a rank that does not update the cell.
+        of_state: of o*tanh(c_t), by what the extra VQCs read of it. None on a rank that does not
+        update the cell.
         """
 
 
@@ -57,12 +63,16 @@ class LocalExchange:
         """See Exchange."""
         return local[0] if len(local) == 1 else np.concatenate(local, axis=2)
 
+    gather_everywhere = gather_outputs
+
     def share_hidden(self, hidden: Float) -> None:
         """See Exchange."""
 
     def share_cotangents(self, cotangents: Float) -> None:
         """See Exchange."""
 
-    def gather_input_gradients(self, local: Sequence[Float]) -> list[Float]:
+    def gather_input_gradients(
+        self, local: Sequence[Float], *, of_state: bool = False
+    ) -> list[Float]:
         """See Exchange."""
         return list(local)

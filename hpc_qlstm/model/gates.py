@@ -1,4 +1,4 @@
-"""The VQCs of the partitions that one process owns, evaluated for all four gates at a time."""
+"""The VQCs of the partitions that one process owns, a group of them at a time: the four gates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.parameter_shift import contract
 from hpc_qlstm.engines.parameter_shift import jacobian as shifted_jacobian
 from hpc_qlstm.errors import EngineError
-from hpc_qlstm.model.cell import GATES
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class LocalGates:
 
     engines, circuits, inputs (indices or a slice of v_t), outputs (slices of the hidden vector) and
     weights (4, *weight_shape) are given for each partition; first: the number of the first one.
+    Other groups of VQCs than the gates (see `LocalCell`) have their own number in place of 4 and a
+    `stream` of random numbers of their own; what stands for v_t is then what they read.
     Given affine maps (4, 2, d_h^(m)) of the partitions in `begin`, outputs are scale * <Z> + shift,
     and weight rows have the derivatives by scales and shifts behind those by circuit weights.
 
@@ -53,7 +54,7 @@ class LocalGates:
     `seconds` counts the time spent here since it was last set.
 
     An engine that fails does not leave other ranks waiting: from then on all values here are NaN,
-    which every rank sees in the loss or the gradient, and `raise_failure` tells why.
+    which every rank sees in the loss or the gradient, and `take_failure` tells why.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class LocalGates:
         inputs: Sequence[NDArray[np.int64] | slice],
         outputs: Sequence[slice],
         first: int = 0,
+        stream: tuple[int, ...] = (),
     ) -> None:
         self.engines = engines
         self._gradient = gradient
@@ -71,6 +73,7 @@ class LocalGates:
         self._inputs = inputs
         self._outputs = outputs
         self._first = first
+        self._stream = stream
         self._exact = all(engine.capabilities.exact for engine in engines)
         self._adjoint = gradient.name == "adjoint"
         # Engines with an adjoint method are this package's own, and fail with an exception only.
@@ -83,6 +86,8 @@ class LocalGates:
         self._jacobians: list[Float] = []
         self._place = Place()
         self._failure: EngineError | None = None
+        self.expectations: list[Float] = []
+        """Expectation values (4, B, d_h^(m)) of each partition at the newest step."""
         self.seconds = 0.0
 
     @property
@@ -118,6 +123,7 @@ class LocalGates:
                     self.engines, self._circuits, features, self._weights, strict=True
                 )
             ]
+        self.expectations = outputs
         if self._maps is not None:
             self._values.append(outputs)
             outputs = [
@@ -129,7 +135,7 @@ class LocalGates:
 
     def begin_reverse(self) -> None:
         """Start the reverse sweep over the steps seen since `begin`."""
-        if self._adjoint:
+        if self._adjoint or not self._features:
             return
         start = perf_counter()
         self._jacobians = [self._jacobian(m) for m in range(len(self._circuits))]
@@ -162,11 +168,10 @@ class LocalGates:
         self.seconds += perf_counter() - start
         return weight_rows, input_gradients
 
-    def raise_failure(self) -> None:
-        """Raise the EngineError of the first engine that failed, if any, and forget it."""
+    def take_failure(self) -> EngineError | None:
+        """The EngineError of the first engine that failed, if any; it is forgotten here."""
         failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
+        return failure
 
     def _guarded_forward(self, m: int) -> Float:
         """The outputs of partition m at the newest step; NaN after a failure, here or elsewhere."""
@@ -178,14 +183,14 @@ class LocalGates:
                 return self.engines[m].expectations_group(circuit, features, self._weights[m], draw)
             except EngineError as error:
                 self._failure = error
-        return np.full((len(GATES), features.shape[0], circuit.outputs), np.nan)
+        return np.full((len(self._weights[m]), features.shape[0], circuit.outputs), np.nan)
 
     def _jacobian(self, m: int) -> Float:
         """Derivatives (4, T, B, A, n_out) of partition m's outputs by its angles, of all steps."""
         circuit, steps = self._circuits[m], len(self._features)
         features = np.concatenate([step[m] for step in self._features])
         batch = features.shape[0] // steps
-        shape = (len(GATES), steps, batch, circuit.angle_count, circuit.outputs)
+        shape = (len(self._weights[m]), steps, batch, circuit.angle_count, circuit.outputs)
         if self._failure is None and np.isfinite(features).all():
             try:
                 return self._derivative(m, features).reshape(shape)
@@ -214,5 +219,5 @@ class LocalGates:
         return shifted_jacobian(engine, circuit, features, weights, draw, with_outputs=False)[1]
 
     def _draw(self, m: int, call: int, samples: int) -> Draw:
-        key = (self._first + m, *self._place.key, call)
+        key = (self._first + m, *self._place.key, call, *self._stream)
         return Draw.of_samples(key, samples, self._place.first)

@@ -18,12 +18,13 @@ from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError, UnsupportedError
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
-from hpc_qlstm.model.cell import Cell
+from hpc_qlstm.model.cell import EXTRAS, Cell
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
 from hpc_qlstm.model.gates import GradientMethod, LocalGates, Place
+from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
-from hpc_qlstm.model.recurrence import Index, Trace, forward, reverse
-from hpc_qlstm.model.weights import WeightLayout
+from hpc_qlstm.model.recurrence import Index, Trace, Wiring, forward, reverse
+from hpc_qlstm.model.weights import Group, WeightLayout
 from hpc_qlstm.partition import Order, Partition
 
 _OWN_SWEEPS = 2**32
@@ -35,13 +36,14 @@ class BlockGradients:
     """One rank's part of a batch: sums over blocks of samples, before they are added up.
 
     loss (K,): squared errors; partitions (K, n): gradients of the local partitions' section of
-    the flat vector; readout (K, d_y * d_h + d_y). loss and readout are zero on a rank that does
-    not update the cell. to_x (B, T, d_x): the gradient of the inputs, not summed.
+    the flat vector; shared (K, ..): of what no partition owns, mixing and readout. loss and shared
+    are zero on a rank that does not update the cell. to_x (B, T, d_x): the gradient of the inputs,
+    not summed.
     """
 
     loss: Float
     partitions: Float
-    readout: Float
+    shared: Float
     to_x: Float
 
 
@@ -56,6 +58,9 @@ class QLSTM:
     GradientMethod, default the engine's own. sequence: predict at every step instead of after the
     last. circuits: one for each partition instead of a named ansatz. affine: a trainable scale and
     shift of every expectation value, so that a gate is not bound to sigmoid(-1) .. sigmoid(1).
+    extra_vqcs: 2 for the six-VQC cell (Chen, Yoo and Fang 2020; equation 12's N_extra), in which
+    VQCs of the same ansatz map o*tanh(c_t) to h_t and to what the readout sees. mix: a trainable
+    matrix for each gate mixes its outputs over all partitions.
     Raises InputError when sizes do not fit, UnsupportedError when the engine cannot serve.
     """
 
@@ -76,6 +81,8 @@ class QLSTM:
         sequence: bool = False,
         circuits: Sequence[Circuit] | None = None,
         affine: bool = False,
+        extra_vqcs: int = 0,
+        mix: bool = False,
     ) -> None:
         sizes = {
             "input_size": input_size,
@@ -92,21 +99,29 @@ class QLSTM:
         self.partition.check(size, hidden_size)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.order, self.sequence = order, sequence
-        self.circuits = tuple(circuits or ()) or tuple(
-            build_ansatz(
+        if extra_vqcs not in (0, len(EXTRAS)) or (extra_vqcs and circuits):
+            own = " with circuits of your own" if circuits else ""
+            raise InputError(
+                f"model.extra_vqcs is {extra_vqcs!r}{own}, allowed: 0, or 2 with a named ansatz"
+            )
+
+        def build(inputs: Sequence[int], m: int) -> Circuit:
+            return build_ansatz(
                 ansatz,
-                qubits=qubits,
+                qubits=self.partition.qubits[m],
                 features=len(inputs),
-                outputs=outputs,
+                outputs=self.partition.outputs[m],
                 depth=depth,
                 encoding=encoding,
                 reupload=reupload,
             )
-            for inputs, outputs, qubits in zip(
-                self.partition.inputs, self.partition.outputs, self.partition.qubits, strict=True
-            )
+
+        self.circuits = tuple(circuits or ()) or tuple(
+            build(inputs, m) for m, inputs in enumerate(self.partition.inputs)
         )
         self._check_circuits()
+        self.state_inputs = self.partition.state_inputs(hidden_size, order) if extra_vqcs else ()
+        self.extra_circuits = tuple(build(part, m) for m, part in enumerate(self.state_inputs))
         engine = create_engine(engine) if isinstance(engine, str) else engine
         self.engines: Sequence[Engine] = (
             [engine] * self.partition.count if isinstance(engine, Engine) else engine
@@ -119,14 +134,22 @@ class QLSTM:
         Cell(0, 0, 0)  # refuses an instruction set that is not there now, not in the first step
         if isinstance(engine, Engine):
             gradient = _gradient_for(engine, gradient)
-            for circuit in self.circuits:
+            for circuit in (*self.circuits, *self.extra_circuits):
                 engine.check(circuit)
         self._gradient = gradient
         self._sweeps = 0
-        self.layout = WeightLayout(self.circuits, hidden_size, output_size, affine)
-        self._inputs = [_entries(part) for part in self.partition.inputs]
+        self.layout = WeightLayout(
+            self.circuits, hidden_size, output_size, affine, self.extra_circuits, mix
+        )
         start = 0 if order == "hx" else input_size
-        self._hidden_slice = slice(start, start + hidden_size)
+        self._wiring = Wiring(
+            [_entries(part) for part in self.partition.inputs],
+            [_entries(part) for part in self.state_inputs],
+            slice(start, start + hidden_size),
+            input_size,
+            hidden_size,
+            sequence,
+        )
 
     @property
     def gradient(self) -> Gradient:
@@ -143,11 +166,11 @@ class QLSTM:
         Engines that sample draw anew in every call. Raises EngineError when a backend fails.
         """
         exchange = LocalExchange(self.partition.count)
-        gates = self.local_gates(exchange.partitions)
+        local = self.local_cell(exchange.partitions)
         prediction = self.predict_local(
-            self.layout.flatten(weights), self._checked(x), exchange, gates, self._next_place()
+            self.layout.flatten(weights), self._checked(x), exchange, local, self._next_place()
         )
-        gates.raise_failure()
+        local.raise_failure()
         assert prediction is not None
         return prediction
 
@@ -172,7 +195,7 @@ class QLSTM:
         if y.shape != self.prediction_shape(x):
             raise InputError(f"y has shape {y.shape}, allowed: {self.prediction_shape(x)}")
         exchange = LocalExchange(self.partition.count)
-        gates = self.local_gates(exchange.partitions)
+        local = self.local_cell(exchange.partitions)
         bounds = block_bounds(x.shape[0])
         parts = self.gradient_blocks(
             self.layout.flatten(weights),
@@ -181,12 +204,12 @@ class QLSTM:
             bounds,
             x.shape[0],
             exchange,
-            gates,
+            local,
             self._next_place(),
         )
-        gates.raise_failure()
+        local.raise_failure()
         flat = np.concatenate(
-            [np.add.reduce(parts.partitions, axis=0), np.add.reduce(parts.readout, axis=0)]
+            [np.add.reduce(parts.partitions, axis=0), np.add.reduce(parts.shared, axis=0)]
         )
         loss = float(np.add.reduce(parts.loss)) / y.size
         return loss, self.layout.views(flat), parts.to_x
@@ -196,13 +219,13 @@ class QLSTM:
         flat: Float,
         x: Float,
         exchange: Exchange,
-        gates: LocalGates,
+        local: LocalCell,
         place: Place | None = None,
     ) -> Float | None:
         """Predictions on ranks that update the cell, None on others. Collective on the row."""
         if not x.shape[0]:
             return np.empty(self.prediction_shape(x))
-        trace = self._forward(flat, x, gates, exchange, place)
+        trace = self._forward(flat, x, local, exchange, place)
         return self._read(flat, trace) if exchange.updates_cell else None
 
     def gradient_blocks(
@@ -213,7 +236,7 @@ class QLSTM:
         bounds: Bounds,
         total: int,
         exchange: Exchange,
-        gates: LocalGates,
+        local: LocalCell,
         place: Place | None = None,
     ) -> BlockGradients:
         """Loss and gradients of the samples x (B, T, d_x), y, summed over the blocks `bounds`.
@@ -221,67 +244,93 @@ class QLSTM:
         total: samples of the whole batch, of which these may be a part: the loss is the mean over
         all of them. flat: all weights. Collective on the row.
         """
-        blocks = len(bounds) - 1
+        blocks, layout = len(bounds) - 1, self.layout
         loss: Float = np.zeros(blocks)
-        readout_rows: Float = np.zeros((blocks, self.output_size * (self.hidden_size + 1)))
-        trace = self._forward(flat, x, gates, exchange, place)
-        to_hidden = np.zeros_like(trace.hidden)
+        shared: Float = np.zeros((blocks, layout.shared.stop - layout.shared.start))
+        trace = self._forward(flat, x, local, exchange, place)
+        to_read = np.zeros_like(trace.read)
+        readout_rows: Float = np.empty(0)
         if exchange.updates_cell:
             prediction = self._read(flat, trace)
             loss = block_sums(squared_errors(prediction, y), bounds)
             per_sample = prediction[0].size
             to_prediction = (2.0 / (total * per_sample)) * (prediction - y)
-            weight, _ = self.layout.readout_views(flat)
-            source = trace.hidden.swapaxes(0, 1) if self.sequence else trace.hidden[-1]
-            by_hidden, rows = readout_backward(np.ascontiguousarray(source), weight, to_prediction)
+            weight, _ = layout.readout_views(flat)
+            source = trace.read.swapaxes(0, 1) if self.sequence else trace.read[-1]
+            by_read, rows = readout_backward(np.ascontiguousarray(source), weight, to_prediction)
             if self.sequence:
-                to_hidden[...] = by_hidden.swapaxes(0, 1)
+                to_read[...] = by_read.swapaxes(0, 1)
                 rows = np.add.reduce(rows, axis=1)
             else:
-                to_hidden[-1] = by_hidden
-            readout_rows = block_sums(rows, bounds)
-        weight_rows, to_x = reverse(
-            trace, to_hidden, self._inputs, self._hidden_slice, self.input_size, gates, exchange
-        )
+                to_read[-1] = by_read
+            readout_rows = rows
+        swept = reverse(trace, to_read, self._wiring, local, exchange, layout.mixing(flat))
+        if exchange.updates_cell:
+            if swept.mixing is not None:
+                readout_rows = np.concatenate([swept.mixing, readout_rows], axis=1)
+            shared = block_sums(readout_rows, bounds)
         sums = [
-            np.swapaxes(block_sums(rows, bounds, axis=1), 0, 1).reshape(blocks, -1)
-            for rows in weight_rows
+            self._section_sums(swept.groups, k, m, bounds)
+            for k, m in enumerate(exchange.partitions)
         ]
         return BlockGradients(
             loss,
             np.concatenate(sums, axis=1),
-            readout_rows,
-            np.ascontiguousarray(to_x.swapaxes(0, 1)),
+            shared,
+            np.ascontiguousarray(swept.to_x.swapaxes(0, 1)),
         )
 
-    def local_gates(self, partitions: range) -> LocalGates:
+    def _section_sums(
+        self, groups: Mapping[Group, Sequence[Float]], k: int, m: int, bounds: Bounds
+    ) -> Float:
+        """Sums over blocks (K, n) of all weights of partition m, which is number k here."""
+        blocks = len(bounds) - 1
+        parts = [
+            np.swapaxes(block_sums(groups[name][k], bounds, axis=1), 0, 1).reshape(blocks, -1)
+            for name in self.layout.groups
+            if name in groups
+        ]
+        if len(parts) < len(self.layout.groups):  # one time step has no h_t that anything reads
+            parts.insert(1, np.zeros((blocks, parts[1].shape[1])))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def local_cell(self, partitions: range) -> LocalCell:
         """The VQCs of these partitions, ready for sweeps. Raises UnsupportedError."""
-        offsets = self.partition.output_offsets
+        offsets, wiring = self.partition.output_offsets, self._wiring
         engines = [self.engines[m] for m in partitions]
         for m, engine in zip(partitions, engines, strict=True):
             engine.check(self.circuits[m])
-        return LocalGates(
-            engines,
-            self._method(engines[0]),
-            self.circuits[partitions.start : partitions.stop],
-            self._inputs[partitions.start : partitions.stop],
-            [slice(offsets[m], offsets[m + 1]) for m in partitions],
-            partitions.start,
+
+        def group(name: Group, inputs: Sequence[Index], *stream: int) -> LocalGates:
+            return LocalGates(
+                engines,
+                self._method(engines[0]),
+                [self.layout.circuit(m, name) for m in partitions],
+                [inputs[m] for m in partitions],
+                [slice(offsets[m], offsets[m + 1]) for m in partitions],
+                partitions.start,
+                stream,
+            )
+
+        gates = group("gates", wiring.inputs)
+        if not self.extra_circuits:
+            return LocalCell(partitions, gates)
+        state = wiring.state_inputs
+        return LocalCell(
+            partitions, gates, group("hidden", state, 1), group("prediction", state, 2)
         )
 
     def _forward(
-        self, flat: Float, x: Float, gates: LocalGates, exchange: Exchange, place: Place | None
+        self, flat: Float, x: Float, local: LocalCell, exchange: Exchange, place: Place | None
     ) -> Trace:
-        here, layout = exchange.partitions, self.layout
-        maps = [layout.affine_maps(flat, m) for m in here] if layout.affine else None
-        gates.begin([layout.stacked(flat, m) for m in here], place, maps)
-        return forward(x, self.hidden_size, self._hidden_slice, gates, exchange)
+        local.begin(self.layout, flat, place)
+        return forward(x, self._wiring, local, exchange, self.layout.mixing(flat))
 
     def _read(self, flat: Float, trace: Trace) -> Float:
         weight, bias = self.layout.readout_views(flat)
         if self.sequence:
-            return readout_forward(np.ascontiguousarray(trace.hidden.swapaxes(0, 1)), weight, bias)
-        return readout_forward(trace.hidden[-1], weight, bias)
+            return readout_forward(np.ascontiguousarray(trace.read.swapaxes(0, 1)), weight, bias)
+        return readout_forward(trace.read[-1], weight, bias)
 
     def prediction_shape(self, x: Float) -> tuple[int, ...]:
         """The predictions' shape for x (B, T, d_x): (B, d_y), or (B, T, d_y) with `sequence`."""

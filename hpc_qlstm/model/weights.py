@@ -1,10 +1,12 @@
 """All trainable weights in one flat vector, and their names.
 
-The vector holds, for each partition m in order, a row for each of its four gates, then the
-readout's weight and bias. A row is the circuit's weights and, with affine maps, the scales and
-shifts of its expectation values. Optimizers and messages use the vector; users see the dictionary
-"forget.0", ..., "output.1", with affine maps "forget.0.scale", "forget.0.shift" and so on,
-"readout.weight", "readout.bias" of views into it.
+The vector holds, for each partition m in order, a row for each of its four gates and of its extra
+VQCs, then what belongs to no partition: the matrices that mix gate outputs, and the readout's
+weight and bias. A row is the circuit's weights and, with affine maps, the scales and shifts of its
+expectation values. Optimizers and messages use the vector; users see the dictionary "forget.0",
+..., "output.1", "hidden.0", "prediction.0" and so on, with affine maps "forget.0.scale",
+"forget.0.shift", with mixing "forget.mix", at last "readout.weight", "readout.bias" of views into
+it.
 """
 
 from __future__ import annotations
@@ -14,82 +16,126 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import EXTRAS, GATES
+
+_STREAMS = {name: k for k, name in enumerate((*GATES, "readout", *EXTRAS))}
+"""Second words of the keys of initial weights."""
+
+Group = Literal["gates", "hidden", "prediction"]
+"""VQCs that are evaluated together: the four gates, or one of the extra ones."""
 
 
 @dataclass(frozen=True)
 class WeightLayout:
     """Offsets of every weight in the flat vector, for the circuits of M partitions.
 
-    affine: every expectation value has a trainable scale and shift.
+    affine: every expectation value has a trainable scale and shift. extra: for each partition the
+    circuit of its two extra VQCs, or none. mix: a matrix for each gate mixes its outputs.
     """
 
     circuits: tuple[Circuit, ...]
     hidden_size: int
     output_size: int
     affine: bool = False
+    extra: tuple[Circuit, ...] = ()
+    mix: bool = False
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
-        """Begin of each partition's section, then begin of the readout, then the end."""
-        maps = 2 if self.affine else 0
-        sizes = [len(GATES) * (c.weight_count + maps * c.outputs) for c in self.circuits]
-        ends = np.cumsum([0, *sizes, self.output_size * (self.hidden_size + 1)])
-        return tuple(int(n) for n in ends)
+        """Begin of each partition's section, then begin of the shared weights, then the end."""
+        sizes = [len(GATES) * self._row(circuit) for circuit in self.circuits]
+        if self.extra:
+            more = [len(EXTRAS) * self._row(circuit) for circuit in self.extra]
+            sizes = [a + b for a, b in zip(sizes, more, strict=True)]
+        shared = self._mixing + self.output_size * (self.hidden_size + 1)
+        return tuple(int(n) for n in np.cumsum([0, *sizes, shared]))
 
     @property
     def size(self) -> int:
         """Length of the flat vector: the number of trainable weights."""
         return self.offsets[-1]
 
+    @property
+    def groups(self) -> dict[Group, tuple[str, ...]]:
+        """The names of the VQCs that are evaluated together."""
+        gates: dict[Group, tuple[str, ...]] = {"gates": GATES}
+        return gates | {"hidden": EXTRAS[:1], "prediction": EXTRAS[1:]} if self.extra else gates
+
     def section(self, partitions: range) -> slice:
         """The part of the vector that consecutive partitions own."""
         return slice(self.offsets[partitions.start], self.offsets[partitions.stop])
 
     @property
-    def readout(self) -> slice:
-        """The part of the vector that the readout owns."""
+    def shared(self) -> slice:
+        """The part of the vector that no partition owns: mixing and readout."""
         return slice(self.offsets[-2], self.offsets[-1])
 
-    def stacked(self, flat: Float, m: int) -> Float:
-        """View (4, *weight_shape) of the weights of partition m's circuits."""
-        circuit = self.circuits[m]
-        rows = self._rows(flat, m)[:, : circuit.weight_count]
-        return rows.reshape(len(GATES), *circuit.weight_shape)
+    @property
+    def _mixing(self) -> int:
+        return len(GATES) * self.hidden_size**2 if self.mix else 0
 
-    def affine_maps(self, flat: Float, m: int) -> Float:
-        """View (4, 2, d_h^(m)) of the scales and shifts of partition m; only with `affine`."""
-        circuit = self.circuits[m]
-        rows = self._rows(flat, m)[:, circuit.weight_count :]
-        return rows.reshape(len(GATES), 2, circuit.outputs)
+    def _row(self, circuit: Circuit) -> int:
+        return circuit.weight_count + (2 * circuit.outputs if self.affine else 0)
 
-    def _rows(self, flat: Float, m: int) -> Float:
-        return flat[self.offsets[m] : self.offsets[m + 1]].reshape(len(GATES), -1)
+    def circuit(self, m: int, group: Group = "gates") -> Circuit:
+        """The circuit that the VQCs of a group have in partition m."""
+        return self.circuits[m] if group == "gates" else self.extra[m]
+
+    def stacked(self, flat: Float, m: int, group: Group = "gates") -> Float:
+        """View (4, *weight_shape) of the weights of partition m's gates; (1, ..) of an extra."""
+        circuit, rows = self.circuit(m, group), self._rows(flat, m, group)
+        return rows[:, : circuit.weight_count].reshape(rows.shape[0], *circuit.weight_shape)
+
+    def affine_maps(self, flat: Float, m: int, group: Group = "gates") -> Float:
+        """View (4 or 1, 2, n_out) of the scales and shifts of partition m; only with `affine`."""
+        circuit, rows = self.circuit(m, group), self._rows(flat, m, group)
+        return rows[:, circuit.weight_count :].reshape(rows.shape[0], 2, circuit.outputs)
+
+    def _rows(self, flat: Float, m: int, group: Group) -> Float:
+        begin = self.offsets[m]
+        end = begin + len(GATES) * self._row(self.circuits[m])
+        if group != "gates":
+            row = self._row(self.extra[m])
+            begin, end = (end + row * k for k in (EXTRAS.index(group), EXTRAS.index(group) + 1))
+        return flat[begin:end].reshape(len(GATES) if group == "gates" else 1, -1)
+
+    def mixing(self, flat: Float) -> Float | None:
+        """View (4, d_h, d_h) of the matrices that mix each gate's outputs; None without them."""
+        if not self.mix:
+            return None
+        return flat[self.shared][: self._mixing].reshape(len(GATES), *[self.hidden_size] * 2)
 
     def readout_views(self, flat: Float) -> tuple[Float, Float]:
         """Views of the readout's weight (d_y, d_h) and bias (d_y,)."""
-        section = flat[self.readout]
+        section = flat[self.shared][self._mixing :]
         split = self.output_size * self.hidden_size
         return section[:split].reshape(self.output_size, self.hidden_size), section[split:]
 
     def views(self, flat: Float) -> dict[str, Float]:
         """The named weights as views into the flat vector."""
+        count = range(len(self.circuits))
         named = {
-            f"{gate}.{m}": self.stacked(flat, m)[g]
-            for g, gate in enumerate(GATES)
-            for m in range(len(self.circuits))
+            f"{name}.{m}": self.stacked(flat, m, group)[k]
+            for group, names in self.groups.items()
+            for k, name in enumerate(names)
+            for m in count
         }
         if self.affine:
-            for g, gate in enumerate(GATES):
-                for m in range(len(self.circuits)):
-                    maps = self.affine_maps(flat, m)[g]
-                    named[f"{gate}.{m}.scale"], named[f"{gate}.{m}.shift"] = maps
+            for group, names in self.groups.items():
+                for k, name in enumerate(names):
+                    for m in count:
+                        maps = self.affine_maps(flat, m, group)[k]
+                        named[f"{name}.{m}.scale"], named[f"{name}.{m}.shift"] = maps
+        mixing = self.mixing(flat)
+        if mixing is not None:
+            named |= {f"{gate}.mix": mixing[g] for g, gate in enumerate(GATES)}
         named["readout.weight"], named["readout.bias"] = self.readout_views(flat)
         return named
 
@@ -115,7 +161,7 @@ class WeightLayout:
 
     def initial(self, seed: int, scale: float = 0.01) -> Float:
         """Initial weights: circuits normal(0, scale), affine gates and the readout as torch's; the
-        maps of expectation values begin as identities.
+        maps of expectation values and the mixing begin as identities.
 
         Random streams are keyed by (seed, gate, partition), so that they depend neither on the
         number of ranks nor on the other partitions.
@@ -125,16 +171,20 @@ class WeightLayout:
         flat = np.empty(self.size)
         bound = 1.0 / math.sqrt(self.hidden_size)
         for m in range(len(self.circuits)):
-            for g in range(len(GATES)):
-                rng = np.random.default_rng([seed, g, m])
-                view = self.stacked(flat, m)[g]
-                if isinstance(self.circuits[m], LinearMap):
-                    view[...] = rng.uniform(-bound, bound, view.shape)
-                else:
-                    view[...] = rng.normal(0.0, scale, view.shape)
-            if self.affine:
-                self.affine_maps(flat, m)[...] = np.array([[1.0], [0.0]])
-        rng = np.random.default_rng([seed, len(GATES)])
+            for group, names in self.groups.items():
+                for k, name in enumerate(names):
+                    rng = np.random.default_rng([seed, _STREAMS[name], m])
+                    view = self.stacked(flat, m, group)[k]
+                    if isinstance(self.circuits[m], LinearMap):
+                        view[...] = rng.uniform(-bound, bound, view.shape)
+                    else:
+                        view[...] = rng.normal(0.0, scale, view.shape)
+                if self.affine:
+                    self.affine_maps(flat, m, group)[...] = np.array([[1.0], [0.0]])
+        mixing = self.mixing(flat)
+        if mixing is not None:
+            mixing[...] = np.eye(self.hidden_size)
+        rng = np.random.default_rng([seed, _STREAMS["readout"]])
         for view in self.readout_views(flat):
             view[...] = rng.uniform(-bound, bound, view.shape)
         return flat

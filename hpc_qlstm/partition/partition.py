@@ -80,6 +80,17 @@ class Partition:
         """Where each partition's outputs begin in the hidden vector; M + 1 values."""
         return tuple(int(n) for n in np.concatenate(([0], np.cumsum(self.outputs))))
 
+    def state_inputs(self, hidden_size: int, order: Order) -> tuple[tuple[int, ...], ...]:
+        """What each partition's extra VQCs read of o*tanh(c_t): the hidden units among its inputs,
+        or, where there are none, those that it makes. For partitions that `check` accepts."""
+        size = max(i for part in self.inputs for i in part) + 1
+        hidden, offsets = hidden_indices(size, hidden_size, order), self.output_offsets
+        return tuple(
+            tuple(i - hidden.start for i in part if i in hidden)
+            or tuple(range(offsets[m], offsets[m + 1]))
+            for m, part in enumerate(self.inputs)
+        )
+
     def check(self, size: int, hidden_size: int) -> None:
         """Raise InputError unless the union covers 0..size-1 and the outputs sum to hidden_size."""
         given = {i for part in self.inputs for i in part}

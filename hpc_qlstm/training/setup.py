@@ -30,7 +30,7 @@ from hpc_qlstm.parallel import (
     threads_per_rank,
     together,
 )
-from hpc_qlstm.partition import Order, Partition, warnings_for
+from hpc_qlstm.partition import Order, Partition, Reach, warnings_for
 from hpc_qlstm.training.engines import build_engines, build_gradient
 from hpc_qlstm.training.step import DistributedModel, partition_costs
 
@@ -57,9 +57,7 @@ def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> S
     gpus = choose_gpus(config, comm)
     placed = place_model(config, comm, data.train_x.shape[2], data.train_y.shape[-1])
     model = placed.model
-    warnings = warnings_for(
-        model.partition, model.input_size, model.hidden_size, model.order, config.data.window
-    )
+    warnings = reach_warnings(model, config.data.window)
     warnings += gpus.warnings
     useful = min(MAX_BLOCKS, config.training.batch_size)
     if placed.grid.replicas > useful:
@@ -68,6 +66,18 @@ def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> S
             f"{placed.grid.replicas} replicas busy, the others have no work"
         )
     return Setup(config, data, placed, gpus.lines, warnings)
+
+
+def reach_warnings(model: QLSTM, window: int) -> list[str]:
+    """Warnings of hidden units that see the input late or never. Local."""
+    return warnings_for(
+        model.partition,
+        model.input_size,
+        model.hidden_size,
+        model.order,
+        window,
+        Reach(model.circuits, model.extra_circuits, model.layout.mix),
+    )
 
 
 def choose_gpus(config: Config, comm: Communicator) -> GpuTable:
@@ -89,10 +99,10 @@ def place_model(
 
     model, grid = together(comm, build)
     # A rank makes the engines of its own partitions here, where a refusal reaches all ranks.
-    gates = together(comm, lambda: model.local_gates(grid.partitions))
+    local = together(comm, lambda: model.local_cell(grid.partitions))
     replicated = config.parallel.cell_update == "replicated"
     return DistributedModel(
-        model, comm, grid, gates, replicated=replicated, seed=config.training.seed
+        model, comm, grid, local, replicated=replicated, seed=config.training.seed
     )
 
 
@@ -194,6 +204,8 @@ def _build(
         sequence=settings.sequence,
         circuits=circuits,
         affine=settings.affine,
+        extra_vqcs=settings.extra_vqcs,
+        mix=settings.mix,
     )
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.model import QLSTM, Exchange, LocalExchange
 from hpc_qlstm.model.blocks import Bounds, block_bounds, share
-from hpc_qlstm.model.gates import LocalGates, Place
+from hpc_qlstm.model.cell import EXTRAS, GATES
+from hpc_qlstm.model.gates import Place
+from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange, together
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
@@ -32,7 +34,7 @@ HEAD = 1 + NOTES
 class DistributedModel:
     """A QLSTM on a process grid. Every rank holds all weights; methods are collective.
 
-    comm: all ranks; grid: this rank's place; gates: its partitions' circuits; replicated: every
+    comm: all ranks; grid: this rank's place; local: its partitions' circuits; replicated: every
     rank updates the cell; seed: of what engines draw.
     """
 
@@ -41,7 +43,7 @@ class DistributedModel:
         model: QLSTM,
         comm: Communicator,
         grid: ProcessGrid,
-        gates: LocalGates,
+        local: LocalCell,
         *,
         replicated: bool = False,
         seed: int = 0,
@@ -59,12 +61,13 @@ class DistributedModel:
                 grid.blocks,
                 [len(part) for part in model.partition.inputs],
                 model.partition.outputs,
+                state_inputs=[len(part) for part in model.state_inputs],
                 replicated=replicated,
             )
-        self.gates = gates
+        self.local = local
         self._seed = seed
         begin, end = model.layout.offsets[-2:]
-        self._readout_size = end - begin
+        self._shared_size = end - begin
         self._sections = [model.layout.section(block) for block in grid.blocks]
         self._buffers: dict[int, tuple[Float, Float]] = {}
         self.notes: Float = np.zeros((comm.size, NOTES))
@@ -89,7 +92,7 @@ class DistributedModel:
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
         blocks = len(mine) - 1
-        width = HEAD + max(s.stop - s.start for s in self._sections) + self._readout_size
+        width = HEAD + max(s.stop - s.start for s in self._sections) + self._shared_size
         most = max(len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas))
         send, receive = self._buffer(most, width)
         if blocks:
@@ -100,13 +103,13 @@ class DistributedModel:
                 mine,
                 x.shape[0],
                 self._exchange,
-                self.gates,
+                self.local,
                 Place((self._seed, TRAINING, *step), mine[0]),
             )
             own = part.partitions.shape[1]
             send[:blocks, 0] = part.loss
-            begin = HEAD + self._readout_size
-            send[:blocks, HEAD:begin] = part.readout
+            begin = HEAD + self._shared_size
+            send[:blocks, HEAD:begin] = part.shared
             send[:blocks, begin : begin + own] = part.partitions
         own_notes = notes()
         send[0, 1 : 1 + len(own_notes)] = own_notes
@@ -144,7 +147,7 @@ class DistributedModel:
         `checked` has the same value on every rank: a failed engine's numbers are NaN.
         """
         if not math.isfinite(checked):
-            together(self.comm, self.gates.raise_failure)
+            together(self.comm, self.local.raise_failure)
 
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
@@ -158,7 +161,7 @@ class DistributedModel:
             flat,
             x[mine[0] : mine[-1]],
             self._exchange,
-            self.gates,
+            self.local,
             Place(place.key, place.first + mine[0]),
         )
         if self.comm.size == 1:
@@ -187,7 +190,7 @@ class DistributedModel:
 
     def _add_blocks(self, received: Float, bounds: Bounds, values: int) -> tuple[float, Float]:
         """Add all blocks in block order: loss per value and the gradient of the flat weights."""
-        row, readout = self.grid.row_size, self._readout_size
+        row, shared = self.grid.row_size, self._shared_size
         counts = [len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas)]
 
         def total(position: int, columns: slice) -> Float:
@@ -198,16 +201,22 @@ class DistributedModel:
 
         gradient = np.empty(self.model.layout.size)
         for position, section in enumerate(self._sections):
-            begin = HEAD + readout
+            begin = HEAD + shared
             gradient[section] = total(position, slice(begin, begin + section.stop - section.start))
-        gradient[self.model.layout.readout] = total(0, slice(HEAD, HEAD + readout))
+        gradient[self.model.layout.shared] = total(0, slice(HEAD, HEAD + shared))
         return float(total(0, slice(0, 1))[0]) / values, gradient
 
 
 def partition_costs(model: QLSTM) -> Sequence[float]:
-    """Relative cost of each partition's circuit: gates times amplitudes; of an affine map, its
-    size."""
-    return [
-        c.weight_count if isinstance(c, LinearMap) else len(c.gates) * 2.0**c.qubits
-        for c in model.circuits
-    ]
+    """Relative cost of each partition's circuits: VQCs times gates times amplitudes; of affine
+    maps, their size."""
+    costs = [len(GATES) * _cost(circuit) for circuit in model.circuits]
+    for m, circuit in enumerate(model.extra_circuits):
+        costs[m] += len(EXTRAS) * _cost(circuit)
+    return costs
+
+
+def _cost(circuit: Circuit) -> float:
+    if isinstance(circuit, LinearMap):
+        return float(circuit.weight_count)
+    return len(circuit.gates) * 2.0**circuit.qubits

@@ -212,7 +212,7 @@ def _save_before_stop(writer: RunWriter, trainer: Trainer) -> Path:
 
 def _close(trainer: Trainer) -> None:
     """Close this rank's engines; trouble with that must not hide how the run ended."""
-    for engine in trainer.model.gates.engines:
+    for engine in trainer.model.local.engines:
         try:
             engine.close()
         except Exception as error:
@@ -247,7 +247,7 @@ def _describe(trainer: Trainer) -> str:
         what = (
             f"{model.partition.count} partitions of {qubits}{more} qubits, "
             f"{model.layout.size} weights, engine {config.engine.name} "
-            f"({trainer.model.gates.gradient}), "
+            f"({trainer.model.local.gradient}), "
         )
     return (
         f"{config.data.source}: {what}"

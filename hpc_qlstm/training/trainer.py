@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import EngineError, TrainingError
 from hpc_qlstm.parallel import Traffic
@@ -107,10 +107,10 @@ class Trainer:
         batch that was finished, which can be saved and gone on from.
         """
         start = perf_counter()
-        gates, state = self.model.gates, self.state
-        gates.seconds = 0.0
+        local, state = self.model.local, self.state
+        local.reset_seconds()
         rate = learning_rate(self._training, state.epoch)
-        counter, before = LocalCounter(gates.engines), state.counts
+        counter, before = LocalCounter(local.engines), state.counts
         try:
             for number, rows in enumerate(self._batches(state.epoch)):
                 if number >= state.batch:
@@ -139,7 +139,7 @@ class Trainer:
         }
         traffic = sum((report.traffic for report in reports), Traffic())
         record["messages"] = {"collectives": traffic.collectives, "bytes": traffic.bytes}
-        record["seconds"] = time_shares(seconds, gates.seconds, reports, self.model.grid.row_size)
+        record["seconds"] = time_shares(seconds, local.seconds, reports, self.model.grid.row_size)
         state.batch, state.losses, state.counts = 0, [], CircuitCounts()
         if test_loss < state.best_loss:
             state.best, state.best_epoch = state.weights.copy(), state.epoch
@@ -165,7 +165,7 @@ class Trainer:
         """All ranks' reports since the counter began, their circuits and jobs added up here."""
         state = self.state
         state.counts = before
-        jobs = [asdict(job) for e in self.model.gates.engines for job in e.take_jobs()]
+        jobs = [asdict(job) for e in self.model.local.engines for job in e.take_jobs()]
         reports = gather_reports(self.model.comm, self.model.row, counter.counts(), jobs)
         for rank, report in enumerate(reports):
             state.counts = state.counts + report.counts
@@ -211,11 +211,16 @@ class Trainer:
         scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
         data = {
             "fingerprint": fingerprint(self.data),
-            "circuits": circuits_fingerprint(self.model.model.circuits),
+            "circuits": circuits_fingerprint(self._circuits),
         }
         for name, scaler in scalers.items():
             data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
         return config_text(self.config), data
+
+    @property
+    def _circuits(self) -> tuple[Circuit, ...]:
+        model = self.model.model
+        return (*model.circuits, *model.extra_circuits)
 
     def restore(self, stored: Checkpoint) -> None:
         """Go on from a checkpoint. Local; raises InputError for another model's or other data's."""
@@ -225,7 +230,7 @@ class Trainer:
         compare_names(stored.best, expected, "checkpoint best weights")
         require_same_training(stored, self.config)
         require_same_data(stored, self.data, self.config.data.source)
-        require_same_circuits(stored, self.model.model.circuits)
+        require_same_circuits(stored, self._circuits)
         self._optimizer.restore(stored.optimizer_steps, stored.optimizer)
         progress = stored.progress
         self.state = State(
