@@ -5,7 +5,8 @@ as the linear span (over GF(2)) of Pauli strings: H, X, CNOT and CZ map strings 
 rotation about P adds P to the span if anything there anticommutes with it. A feature matters where
 its rotation does. Rotations about a stabilizer of the state that they find do nothing, as RX after
 H. Depth, encoding and entangling gates thus decide whether an output sees a feature: in a shallow
-circuit many do not.
+circuit many do not. This is an upper bound: expectation values that happen to vanish in the initial
+state (of qubits without an encoding, say) are not accounted for.
 """
 
 from __future__ import annotations
