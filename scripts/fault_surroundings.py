@@ -117,7 +117,7 @@ def mount(*words: object) -> None:
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path, size: str = "1m") -> Iterator[bool]:
+def small_disk(folder: Path, size: str = "2m") -> Iterator[bool]:
     """A file system of its own in a folder, where that is allowed; whether it is."""
     try:
         mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder)

@@ -50,7 +50,7 @@ def run_traffic(config: Config, data: Dataset, ranks: int) -> RunTraffic:
     return RunTraffic(
         ranks,
         counter.batch(batches[0]),
-        sum(map(counter.batch, batches), Traffic()),
+        sum(map(counter.batch, batches), counter.diagnostics(batches[0])),
         sum(map(counter.chunk, chunks), Traffic()),
     )
 
@@ -89,6 +89,13 @@ class _Counter:
             back = self._sweep(rows, self._state_inputs, hidden, times=self._extra_calls)
             total = total + back
         return total
+
+    def diagnostics(self, samples: int) -> Traffic:
+        """The Allgather of expectation values at an epoch's first batch."""
+        if self._ranks == 1:
+            return Traffic()
+        numbers = len(GATES) * max(self._shares(samples)) * self._outputs
+        return Traffic.allgather(self._ranks, _NUMBER * numbers)
 
     def chunk(self, samples: int) -> Traffic:
         """Forward, and the predictions' Allgather."""

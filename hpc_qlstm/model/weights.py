@@ -90,15 +90,16 @@ class WeightLayout:
 
     def stacked(self, flat: Float, m: int, group: Group = "gates") -> Float:
         """View (4, *weight_shape) of the weights of partition m's gates; (1, ..) of an extra."""
-        circuit, rows = self.circuit(m, group), self._rows(flat, m, group)
+        circuit, rows = self.circuit(m, group), self.rows(flat, m, group)
         return rows[:, : circuit.weight_count].reshape(rows.shape[0], *circuit.weight_shape)
 
     def affine_maps(self, flat: Float, m: int, group: Group = "gates") -> Float:
         """View (4 or 1, 2, n_out) of the scales and shifts of partition m; only with `affine`."""
-        circuit, rows = self.circuit(m, group), self._rows(flat, m, group)
+        circuit, rows = self.circuit(m, group), self.rows(flat, m, group)
         return rows[:, circuit.weight_count :].reshape(rows.shape[0], 2, circuit.outputs)
 
-    def _rows(self, flat: Float, m: int, group: Group) -> Float:
+    def rows(self, flat: Float, m: int, group: Group) -> Float:
+        """View (4 or 1, n) of all weights of a group in partition m, affine maps included."""
         begin = self.offsets[m]
         end = begin + len(GATES) * self._row(self.circuits[m])
         if group != "gates":

@@ -15,7 +15,8 @@ from hpc_qlstm.parallel import Communicator, Traffic
 from hpc_qlstm.training.counting import CircuitCounts
 
 Record = dict[str, Any]
-"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, circuits, messages, seconds."""
+"""One epoch: epoch, train_loss, test_loss, test_r2, learning_rate, circuits, diagnostics, messages,
+seconds."""
 
 
 def mean_squared_error(prediction: Float, target: Float) -> float:

@@ -149,6 +149,36 @@ class DistributedModel:
         if not math.isfinite(checked):
             together(self.comm, self.local.raise_failure)
 
+    def expectations(self, samples: int) -> list[Float]:
+        """Each partition's expectation values (4, B, d_h^(m)) of the newest sweep's last step.
+
+        samples: the size B of its batch. The same on every rank. One Allgather.
+        """
+        parts, row = self.model.partition, self.grid.row_size
+        own = self.local.gates.expectations
+        if self.comm.size == 1:
+            return own
+        bounds = block_bounds(samples)
+        counts = [self._replica_rows(bounds, r) for r in range(self.grid.replicas)]
+        width = max(sum(parts.outputs[m] for m in block) for block in self.grid.blocks)
+        send = np.zeros((len(GATES), max(counts), width))
+        receive = np.empty((self.comm.size, *send.shape))
+        if counts[self.grid.replica]:
+            packed = np.concatenate(own, axis=2)
+            send[:, : packed.shape[1], : packed.shape[2]] = packed
+        self.comm.allgather(send, receive)
+        values = []
+        for position, block in enumerate(self.grid.blocks):
+            begin = 0
+            for m in block:
+                columns = slice(begin, begin + parts.outputs[m])
+                begin = columns.stop
+                pieces = [
+                    receive[r * row + position, :, :n, columns] for r, n in enumerate(counts) if n
+                ]
+                values.append(np.concatenate(pieces, axis=1))
+        return values
+
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
         if self.comm.size > 1:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import EngineError, TrainingError
+from hpc_qlstm.model import GATES
 from hpc_qlstm.parallel import Traffic
 from hpc_qlstm.training.checkpoint import compare_names
 from hpc_qlstm.training.checkpoint_format import Checkpoint, Snapshot
@@ -26,6 +27,11 @@ from hpc_qlstm.training.compatibility import (
     require_same_training,
 )
 from hpc_qlstm.training.counting import CircuitCounts, LocalCounter
+from hpc_qlstm.training.diagnostics import (
+    diagnostics_record,
+    expectation_variances,
+    gradient_norms,
+)
 from hpc_qlstm.training.metrics import (
     RankReport,
     Record,
@@ -50,7 +56,8 @@ class State:
     """Where training stands: what a checkpoint holds, in the form the loop works on.
 
     batch and losses: batches done of the epoch under way, and their losses; counts: the circuits
-    that this epoch has run so far on all ranks, see `CircuitCounts`.
+    that this epoch has run so far on all ranks, see `CircuitCounts`; diagnostics: of its first
+    batch, rows of variances (4, M) and gradient norms, empty before.
     """
 
     weights: Float
@@ -58,6 +65,7 @@ class State:
     batch: int = 0
     losses: list[float] = field(default_factory=list)
     counts: CircuitCounts = field(default_factory=CircuitCounts)
+    diagnostics: Float = field(default_factory=lambda: np.empty(0))
     best: Float = field(default_factory=lambda: np.empty(0))
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -137,10 +145,16 @@ class Trainer:
             "learning_rate": rate,
             "circuits": state.counts.to_dict(),
         }
+        if state.diagnostics.size:
+            gates = len(GATES)
+            record["diagnostics"] = diagnostics_record(
+                self.model.model.layout, state.diagnostics[:gates], state.diagnostics[gates:]
+            )
         traffic = sum((report.traffic for report in reports), Traffic())
         record["messages"] = {"collectives": traffic.collectives, "bytes": traffic.bytes}
         record["seconds"] = time_shares(seconds, local.seconds, reports, self.model.grid.row_size)
         state.batch, state.losses, state.counts = 0, [], CircuitCounts()
+        state.diagnostics = np.empty(0)
         if test_loss < state.best_loss:
             state.best, state.best_epoch = state.weights.copy(), state.epoch
             state.best_loss = test_loss
@@ -193,7 +207,11 @@ class Trainer:
             config=config,
             epoch=state.epoch,
             batch=state.batch,
-            progress={"losses": np.array(state.losses), "circuits": state.counts.to_array()},
+            progress={
+                "losses": np.array(state.losses),
+                "circuits": state.counts.to_array(),
+                "diagnostics": state.diagnostics,
+            },
             weights=views(state.weights),
             optimizer=optimizer,
             optimizer_steps=steps,
@@ -239,6 +257,7 @@ class Trainer:
             stored.batch,
             progress["losses"].tolist() if stored.batch else [],
             CircuitCounts.from_array(progress["circuits"]) if progress else CircuitCounts(),
+            progress.get("diagnostics", np.empty(0)),
             layout.flatten(stored.best),
             stored.best_epoch,
             stored.best_loss,
@@ -272,6 +291,10 @@ class Trainer:
             )
         self._require_finite(f"batch {number + 1}: the loss", loss)
         self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
+        if number == 0:
+            values = self.model.expectations(len(self.data.train_x[rows]))
+            norms = gradient_norms(self.model.model.layout, gradient)
+            self.state.diagnostics = np.concatenate([expectation_variances(values), norms])
         if self.model.comm.rank == 0:
             clip(gradient, self._training.clip_norm)
             self._optimizer.step(weights, gradient, rate)
