@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import numpy as np
 import pytest
@@ -75,8 +76,9 @@ def test_the_same_on_every_number_of_ranks(hpc_qlstm_run, write_config, tmp_path
 
 def test_a_run_resumed_inside_an_epoch_has_them(write_config, tmp_path):
     """The first batch of an epoch was before the stop."""
-    config = write_config(training={"epochs": 2}, checkpoint={"interval": 0, "delay": 0, "keep": 0})
-    hpc_qlstm.train(load_config(config), quiet=True)
+    config = tomllib.loads(write_config(training={"epochs": 2}).read_text())
+    config["checkpoint"] = {"interval": 0, "delay": 0, "keep": 0}  # after every batch
+    hpc_qlstm.train(config, quiet=True)
     run = tmp_path / "run"
     whole = diagnostics(run)
     stored = find_checkpoints(run / "checkpoints")
