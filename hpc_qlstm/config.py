@@ -265,6 +265,9 @@ class DataConfig(Section):
     """Scaling of features and targets; minmax maps to [-1, 1]."""
     fit_scaler_on: Literal["train", "all"] = "train"
     """Rows that the scaling is fitted on; `all` reproduces the literature."""
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """To choose settings: the last such part of the training windows stands for the test part,
+    which nobody sees; 0: the test part is the test part."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:

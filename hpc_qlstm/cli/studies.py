@@ -72,9 +72,13 @@ def resources(
         int | None,
         typer.Option("--ranks", min=1, help="Ranks to count messages for; default: these."),
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run a few batches and predict the time of an epoch.")
+    ] = False,
     overrides: SetOption = None,
 ) -> None:
     """Count qubits, weights, circuits by gradient method, and messages of a configuration."""
+    from hpc_qlstm.analysis.measured_time import measure_time, time_rows
     from hpc_qlstm.analysis.resources import equation_rows
     from hpc_qlstm.analysis.resources import resources as count_resources
     from hpc_qlstm.analysis.traffic import run_traffic
@@ -121,6 +125,9 @@ def resources(
             f"{aligned(messages)}",
             markup=False,
         )
+        if measure:
+            found_time = on_root(comm, lambda: measure_time(resolved, data, ranks or comm.size))
+            console().print(f"\n{aligned(time_rows(found_time))}", markup=False)
 
 
 @app.command()

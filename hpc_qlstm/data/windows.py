@@ -64,6 +64,7 @@ def make_dataset(
     scaler: Literal["minmax", "standard", "none"] = "minmax",
     scaler_range: tuple[float, float] = (-1.0, 1.0),
     fit_scaler_on: Literal["train", "all"] = "train",
+    validation_fraction: float = 0.0,
     sequence: bool = False,
 ) -> Dataset:
     """Windows of length T = `window`, the first int(train_fraction * n) for training.
@@ -72,7 +73,8 @@ def make_dataset(
     window i has a target of its own, row i+k+horizon. The scalers are fitted on the rows that a
     training window uses as input or target, 0 .. n_train+window+horizon-2, so nothing of the test
     part leaks into training; `fit_scaler_on="all"` fits on the whole series as the published
-    results do. Local, no communication.
+    results do. With `validation_fraction` the last such part of the training windows takes the
+    place of the test part, which is left out. Local, no communication.
     Raises InputError for a series that `validate` refuses, arguments out of range, and a series
     too short for one window in each part, saying how many rows are needed.
     """
@@ -84,6 +86,8 @@ def make_dataset(
             f"fit_scaler_on: {fit_scaler_on!r} was given, allowed are {', '.join(FIT_SCALER_ON)}"
         )
     n_train, n = _split(len(series), window, horizon, train_fraction)
+    if validation_fraction:
+        n_train, n = _validation_split(n_train, validation_fraction)
     fitted = slice(0, n_train + window + horizon - 1 if fit_scaler_on == "train" else None)
     feature_scaler = Scaler.fit(series.features[fitted], series.feature_names, scaler, scaler_range)
     target_scaler = Scaler.fit(series.targets[fitted], series.target_names, scaler, scaler_range)
@@ -91,7 +95,7 @@ def make_dataset(
     x = _input_windows(feature_scaler.transform(series.features), window)[:n]
     rows = _target_rows(n, window, horizon, sequence)
     y = target_scaler.transform(series.targets)[rows]
-    time = series.time[window - 1 + horizon :]
+    y, time = y[:n], series.time[window - 1 + horizon :][:n]
     return Dataset(
         train_x=x[:n_train].copy(),
         train_y=y[:n_train].copy(),
@@ -178,6 +182,21 @@ def _split(rows: int, window: int, horizon: int, train_fraction: float) -> tuple
             "to train and one to test on"
         )
     return n_train, n
+
+
+def _validation_split(windows: int, fraction: float) -> tuple[int, int]:
+    """How many of the training windows are left for training, and how many there are."""
+    if not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
+        raise InputError(
+            f"validation_fraction: {fraction!r} was given, allowed is a number from 0 to below 1"
+        )
+    tail = math.floor(float(fraction) * windows + 1e-9)
+    if not 0 < tail < windows:
+        raise InputError(
+            f"validation_fraction: {fraction:g} of {windows} training windows leaves {tail} to "
+            "validate on, allowed: at least one, and one to train on"
+        )
+    return windows - tail, windows
 
 
 def _check_size(name: str, given: object) -> None:

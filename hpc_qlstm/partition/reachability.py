@@ -18,6 +18,9 @@ from hpc_qlstm.circuits.light_cone import feature_dependence
 from hpc_qlstm.partition.partition import Order, Partition, hidden_indices, input_indices
 
 NEVER = np.iinfo(np.int64).max
+ENOUGH = 2
+"""Hidden units that must see the input: with a single one the state is a number that no other unit
+ever learns of, which the partition study found to fail everywhere, and two to do."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,22 @@ def warnings_for(
     window: int,
     reach: Reach | None = None,
 ) -> list[str]:
-    """One sentence for each group of hidden units that the input reaches late or never."""
+    """One sentence for each group of hidden units that the input reaches late or never.
+
+    The first one says that the model is cut off where fewer than ENOUGH units see the input: of
+    partitions with unseen units these are the ones that fail (docs/results/partitions.md).
+    """
     first = steps_to_input(partition, input_size, hidden_size, order, reach).min(axis=1)
     never = np.flatnonzero(first == NEVER)
     late = np.flatnonzero((first != NEVER) & (first > window))
+    seeing = hidden_size - never.size - late.size
     messages = []
+    if seeing < min(ENOUGH, hidden_size):
+        messages.append(
+            f"partition: the model is cut off, {seeing} of {hidden_size} hidden units see the "
+            f"input within the window, allowed for a model that learns: {ENOUGH} or more (strategy "
+            "broadcast_input or overlap, or model.mix, would repair it)"
+        )
     if never.size:
         messages.append(
             f"partition: hidden units {never.tolist()} can never see the input "

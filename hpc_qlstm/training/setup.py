@@ -130,6 +130,7 @@ def build_dataset(config: Config) -> Dataset:
         train_fraction=data.train_fraction,
         scaler=data.scaler,
         fit_scaler_on=data.fit_scaler_on,
+        validation_fraction=data.validation_fraction,
         sequence=config.model.sequence,
     )
 

@@ -1,0 +1,95 @@
+"""Seconds of an epoch, predicted from the costs of a few batches measured here. Local.
+
+A batch is trained and a part of the test windows is predicted in this process alone, with the
+configured engine. The time of circuits is then shared among ranks by the partitions' costs, and
+what is not circuits (cell, readout, optimizer, Python) stays with every rank; messages are not
+counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from hpc_qlstm.config import Config
+from hpc_qlstm.data import Dataset
+from hpc_qlstm.parallel import SerialCommunicator, process_grid
+from hpc_qlstm.training.optimizers import create_optimizer
+from hpc_qlstm.training.setup import place_model
+from hpc_qlstm.training.step import PREDICTION_ROWS, partition_costs
+
+_SECONDS = 0.5
+"""How long each of the two is repeated; at least three times, the first of which does not count."""
+
+
+@dataclass(frozen=True)
+class MeasuredTime:
+    """Seconds: circuits and rest of a full batch's step and of the test part's evaluation, on one
+    rank; epoch: predicted on `ranks`."""
+
+    ranks: int
+    step_circuits: float
+    step_rest: float
+    evaluation_circuits: float
+    evaluation_rest: float
+    epoch: float
+
+
+def measure_time(config: Config, data: Dataset, ranks: int = 1) -> MeasuredTime:
+    """Measure and predict. Raises InputError where so many ranks do not fit, EngineError."""
+    placed = place_model(
+        config, SerialCommunicator(), data.train_x.shape[2], data.train_y.shape[-1]
+    )
+    model, size = placed.model, config.training.batch_size
+    costs = partition_costs(model)
+    grid = process_grid(ranks, 0, costs)
+    flat = model.layout.initial(config.training.seed, config.model.init_scale)
+    optimizer = create_optimizer(config.training, flat.size)
+    x, y = data.train_x[:size], data.train_y[:size]
+    tested = data.test_x[:PREDICTION_ROWS]
+
+    def step() -> None:
+        _, gradient = placed.loss_and_gradient(flat, x, y)
+        optimizer.step(flat, gradient, 1e-9)  # what it costs, without going anywhere
+
+    def evaluate() -> None:
+        placed.predict(flat, tested)
+
+    times = []
+    for call in (step, evaluate):
+        rows: list[tuple[float, float]] = []
+        begin = perf_counter()
+        while len(rows) < 3 or perf_counter() - begin < _SECONDS:
+            placed.local.reset_seconds()
+            start = perf_counter()
+            call()
+            rows.append((placed.local.seconds, perf_counter() - start))
+        circuits, whole = np.median(np.array(rows[1:]), axis=0).tolist()
+        times.append((circuits, whole - circuits))
+    for engine in placed.local.engines:
+        engine.close()
+    batches = data.train_x.shape[0] / min(size, data.train_x.shape[0])
+    scale = data.test_x.shape[0] / tested.shape[0]
+    largest = max(sum(costs[m] for m in block) for block in grid.blocks) / sum(costs)
+    share = largest / grid.replicas
+    (step_circuits, step_rest), (circuits, rest) = times
+    circuits, rest = scale * circuits, scale * rest
+    epoch = batches * (step_circuits * share + step_rest) + circuits * share + rest
+    return MeasuredTime(ranks, step_circuits, step_rest, circuits, rest, epoch)
+
+
+def time_rows(found: MeasuredTime) -> list[tuple[str, str, str]]:
+    """The rows of a table, in milliseconds."""
+
+    def row(name: str, circuits: float, rest: float) -> tuple[str, str, str]:
+        return name, f"{1e3 * circuits:.3f}", f"{1e3 * rest:.3f}"
+
+    ranks = f"{found.ranks} rank{'s' if found.ranks > 1 else ''}"
+    return [
+        ("measured here, ms", "circuits", "rest"),
+        row("step of a full batch", found.step_circuits, found.step_rest),
+        row("evaluation of the test part", found.evaluation_circuits, found.evaluation_rest),
+        (f"epoch on {ranks}, predicted without messages", f"{1e3 * found.epoch:.3f}", ""),
+    ]

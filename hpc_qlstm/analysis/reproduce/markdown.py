@@ -1,0 +1,83 @@
+"""Studies as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hpc_qlstm.analysis.baselines import Scores
+from hpc_qlstm.analysis.reproduce.study import Summary
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [" | ".join(head), "|".join(["---"] * len(head)), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in lines)
+
+
+def paper_table(found: Sequence[Summary], baselines: Mapping[str, Scores]) -> str:
+    """R2, test error and convergence of every row beside the paper's numbers."""
+    head = (
+        "model", "qubits", "weights", "R² (mean ± std)", "best R²", "paper's R²",
+        "test MSE (mean ± std)", "converged at epoch (median)", "paper's epoch",
+    )  # fmt: skip
+    rows = []
+    for summary in found:
+        published = summary.row.published
+        epochs = sorted(summary.values("converged"))
+        rows.append(
+            (
+                summary.row.name,
+                qubits_text(summary),
+                str(summary.cells[0]["weights"]),
+                f"{summary.mean('test_r2'):.4f} ± {summary.std('test_r2'):.4f}",
+                f"{summary.values('test_r2').max():.4f}",
+                f"{published['r2']:.4f}" if "r2" in published else "",
+                error_text(summary),
+                f"{epochs[len(epochs) // 2]:.0f} ({epochs[0]:.0f} to {epochs[-1]:.0f})",
+                f"{published['converged']:.0f}" if "converged" in published else "",
+            )
+        )
+    for name, scores in baselines.items():
+        error = f"{scores['mse']:.2e}"
+        rows.append((BASELINES[name], "", "", f"{scores['r2']:.4f}", "", "", error, "", ""))
+    return table(head, rows)
+
+
+BASELINES = {
+    "constant": "constant (mean of the training part)",
+    "last_value": "last value",
+    "linear": "linear autoregression (least squares)",
+}
+
+
+def qubits_text(summary: Summary) -> str:
+    """2 x 4, or 4 + 3."""
+    qubits = summary.cells[0]["qubits"]
+    if len(set(qubits)) == 1 and len(qubits) > 1:
+        return f"{len(qubits)} x {qubits[0]}"
+    return " + ".join(map(str, qubits))
+
+
+def error_text(summary: Summary) -> str:
+    """Mean and standard deviation of the test error."""
+    return f"{summary.mean('test_mse'):.2e} ± {summary.std('test_mse'):.1e}"
+
+
+def versus_classical(found: Sequence[Summary]) -> str:
+    """Says where the classical LSTM, the last row, wins and where it does not."""
+    *quantum, classical = found
+    mine = classical.mean("test_mse")
+    worse = [summary.row.name for summary in quantum if summary.mean("test_mse") > mine]
+    better = [summary.row.name for summary in quantum if summary.row.name not in worse]
+    size = classical.cells[0]["weights"]
+    text = f"{classical.row.name} ({size} weights) has a mean test error of {mine:.2e}: "
+    if not worse:
+        return text + "every quantum model here is better."
+    if not better:
+        return text + "it wins against every quantum model here."
+    return text + f"it wins against {', '.join(worse)}; {', '.join(better)} are better than it."
+
+
+def listed(items: Iterable[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {item}" for item in items)

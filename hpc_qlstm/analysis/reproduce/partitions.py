@@ -1,0 +1,112 @@
+"""The partition study: strategy x M x hidden size x task, and what repairs a partition that fails.
+
+What reachability (`hpc_qlstm.partition`) says before training is compared with what training gives.
+A row fails where its mean test error is more than FAILS times the mean of the centric models of the
+same task; seeds alone make a factor of two or three. The models are those of Table I: the paper's
+cell, without trainable scales or re-uploading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hpc_qlstm.analysis.partition_table import partition_table
+from hpc_qlstm.analysis.reproduce.cells import dataset
+from hpc_qlstm.analysis.reproduce.paper import BASE
+from hpc_qlstm.analysis.reproduce.study import Row, Settings, Summary, configured
+from hpc_qlstm.partition import NEVER
+
+FAILS = 10.0
+
+STUDIED: dict[str, Settings] = {
+    "damped pendulum": {"data": {"task": "damped_pendulum", "window": 4}},
+    "damped oscillator": {"data": {"task": "damped_oscillator", "window": 4}},
+    "Bessel J2": {"data": {"task": "bessel_j2", "window": 4}},
+}
+HIDDEN = (5, 6, 8)
+COUNTS = (2, 3, 4)
+STRATEGIES = ("contiguous", "strided", "broadcast_input", "overlap", "random")
+MIXED = "contiguous, mixed"
+"""The paper's partition with `model.mix`: the repair that keeps the blocks."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of the study with what is known of it before training.
+
+    reached: hidden units that see the input within the window; warned: whether training warns that
+    the model is cut off; qubits: in total; entries of v_t that all partitions read together.
+    """
+
+    task: str
+    hidden: int
+    count: int
+    strategy: str
+    reached: int
+    warned: bool
+    qubits: int
+    entries: int
+    row: Row
+
+
+def partition_cases(overrides: Sequence[str]) -> list[Case]:
+    """All cases, task by task, the centric models first. Raises InputError."""
+    cases = []
+    for task in STUDIED:
+        for hidden in HIDDEN:
+            cases.append(_case(task, hidden, 1, "centric", overrides))
+        for hidden in HIDDEN:
+            for count in COUNTS:
+                for strategy in (*STRATEGIES, MIXED):
+                    cases.append(_case(task, hidden, count, strategy, overrides))
+    return cases
+
+
+def partition_rows(overrides: Sequence[str]) -> list[Row]:
+    """The rows of all cases, in their order."""
+    return [case.row for case in partition_cases(overrides)]
+
+
+def _case(task: str, hidden: int, count: int, strategy: str, overrides: Sequence[str]) -> Case:
+    split: Settings = {
+        "model": {"hidden_size": hidden, "mix": strategy == MIXED},
+        "partition": {
+            "strategy": strategy if strategy in STRATEGIES else "contiguous",
+            "count": count,
+        },
+    }
+    config = configured(overrides, BASE, STUDIED[task], split)
+    table = partition_table(config, dataset(config))
+    reached = table.steps.min(axis=1)
+    within = int(np.count_nonzero((reached != NEVER) & (reached <= config.data.window)))
+    return Case(
+        task,
+        hidden,
+        count,
+        strategy,
+        within,
+        any("cut off" in warning for warning in table.warnings),
+        sum(part.qubits for part in table.partitions),
+        sum(len(part.hidden) + len(part.inputs) for part in table.partitions),
+        Row(f"{task}, hidden {hidden}, M = {count}, {strategy}", config),
+    )
+
+
+def cases_of(rows: Sequence[Row]) -> list[Case]:
+    """The cases whose rows, with their own settings, are given."""
+    cases = partition_cases(())
+    return [replace(case, row=row) for case, row in zip(cases, rows, strict=True)]
+
+
+def failing(cases: Sequence[Case], found: Sequence[Summary]) -> list[bool]:
+    """Whether each case fails, see FAILS."""
+    errors = {summary.row.name: summary.mean("test_mse") for summary in found}
+    limits = {
+        task: FAILS
+        * float(np.mean([errors[c.row.name] for c in cases if c.task == task and c.count == 1]))
+        for task in {case.task for case in cases}
+    }
+    return [errors[case.row.name] > limits[case.task] for case in cases]
