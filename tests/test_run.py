@@ -91,7 +91,7 @@ def test_run_directory(finished):
 def test_figures_and_report(finished):
     run_dir, _ = finished
     images = sorted((run_dir / "figures").iterdir())
-    assert [image.name for image in images] == ["losses.png", "prediction.png"]
+    assert [image.name for image in images] == ["diagnostics.png", "losses.png", "prediction.png"]
     page = (run_dir / "report.html").read_text(encoding="utf-8")
     embedded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert sorted(map(base64.b64decode, embedded)) == sorted(i.read_bytes() for i in images)

@@ -171,6 +171,19 @@ def test_a_job_array(slurm, write_config, tmp_path, log):
         assert written.training.seed == task
 
 
+def test_a_study_by_a_job_array(slurm, tmp_path, log):
+    """Each task computes its part of the cells; the one that finds all of them writes the table."""
+    job = slurm.submit(
+        tmp_path, "--array=0-1", "--ntasks=1", PROJECT / "slurm" / "reproduce.sbatch", "table1",
+        "--output", tmp_path / "results", "--seeds", "2", "--set", "training.epochs=1",
+    )  # fmt: skip
+    for task in (0, 1):
+        shown = slurm.wait(f"{job}_{task}", "COMPLETED", "FAILED")
+        assert shown["JobState"] == "COMPLETED", log()
+    assert len(list((tmp_path / "results" / "cells" / "table1").glob("*.json"))) == 14
+    assert (tmp_path / "results" / "table1.md").stat().st_size > 1000
+
+
 @pytest.mark.parametrize("how", ["none", "pmi2"])
 def test_a_launcher_of_another_kind_is_refused(slurm, write_config, tmp_path, log, how):
     """`srun --mpi=none` starts two processes that know nothing of each other."""

@@ -1,4 +1,4 @@
-"""Figures of a run: the losses over the epochs, the prediction beside the truth."""
+"""Figures of a run: losses and diagnostics over the epochs, the prediction beside the truth."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from hpc_qlstm.analysis.evaluation import Evaluation
 from hpc_qlstm.circuits.circuit import Float
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
+_GATE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _TRUTH, _PREDICTION, _TEST, _GREY = "#222222", "#0072B2", "#D55E00", "#8a8a8a"
 
 
 def draw_figures(evaluation: Evaluation, folder: Path, title: str) -> list[Path]:
-    """Draw losses.png and prediction.png into an existing folder; returns their paths. Local."""
-    paths = [folder / "losses.png", folder / "prediction.png"]
-    for path, figure in zip(
-        paths, (_losses(evaluation, title), _prediction(evaluation, title)), strict=True
-    ):
-        figure.savefig(path, dpi=160)
-    return paths
+    """Draw losses.png, prediction.png and, where the epochs have them, diagnostics.png into an
+    existing folder; returns their paths. Local."""
+    figures = {
+        "losses": _losses(evaluation, title),
+        "prediction": _prediction(evaluation, title),
+    }
+    if all("diagnostics" in record for record in evaluation.history):
+        figures["diagnostics"] = _diagnostics(evaluation, title)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=160)
+    return [folder / f"{name}.png" for name in figures]
 
 
 def _figure(rows: list[float]) -> tuple[Any, Any]:
@@ -60,6 +65,30 @@ def _losses(evaluation: Evaluation, title: str) -> Any:
     axis.set(xlabel="epoch", ylabel="mean squared error (scaled)")
     axis.legend(frameon=False)
     figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _diagnostics(evaluation: Evaluation, title: str) -> Any:
+    """Of each gate: the variance of its expectation values and its gradient norm; lines are means
+    over partitions, bands reach from the smallest to the largest."""
+    history = evaluation.history
+    figure, axes = _figure([2.0, 2.0])
+    epochs = [record["epoch"] for record in history]
+    marker = "o" if len(epochs) == 1 else None
+    for axis, key in zip(axes, ("variance", "gradient_norm"), strict=True):
+        names = history[0]["diagnostics"][key]
+        for name, color in zip(names, _GATE_COLORS, strict=False):
+            values = np.array([record["diagnostics"][key][name] for record in history])
+            axis.plot(epochs, values.mean(axis=1), color=color, linewidth=1.4, marker=marker,
+                      label=name)  # fmt: skip
+            axis.fill_between(
+                epochs, values.min(axis=1), values.max(axis=1), color=color, alpha=0.15, linewidth=0
+            )
+        axis.set_yscale("log", nonpositive="mask")
+    axes[0].set_ylabel("variance of <Z>")
+    axes[1].set(xlabel="epoch", ylabel="gradient norm")
+    axes[1].legend(frameon=False, ncols=3, fontsize=8.5)
+    figure.suptitle(f"{title}: first batch of every epoch", fontsize=11)
     return figure
 
 

@@ -164,6 +164,23 @@ _TABLE_BEGIN: Settings = {
 }
 
 
+CLASSICAL_TASKS: dict[str, Settings] = {
+    "table1": TABLE_TASKS["table1"],
+    "table2": TABLE_TASKS["table2"],
+    "Bessel J2": TASKS["Bessel J2"],
+    "NARMA-5": TASKS["NARMA-5"],
+    "NARMA-10": TASKS["NARMA-10"],
+}
+"""Those on which the classical LSTM's training was chosen; with 8 hidden units."""
+
+TRIED_CLASSICAL = tuple(
+    f"training.batch_size={batch} training.learning_rate={rate} training.clip_norm={clip}"
+    for batch in (2, 4)
+    for rate in (0.02, 0.05)
+    for clip in (0, 0.02, 0.2)
+)
+
+
 def candidates(task: str) -> tuple[str, ...]:
     """The settings tried on a task of the literature."""
     return TRIED_ON_LONG_SERIES if task == "delayed control" else TRIED
@@ -182,6 +199,15 @@ def selection_rows(overrides: Sequence[str]) -> list[Row]:
             for model, sizes in TABLE_MODELS.items():
                 words = [*sizes.split(), *given.split(), *overrides]
                 rows.append(Row(_name(name, model, given), configured(words, _TABLE_BEGIN, data)))
+    for task, series in CLASSICAL_TASKS.items():
+        classical: Settings = {
+            "model": {"gates": "linear", "hidden_size": 8},
+            "data": {**series["data"], "validation_fraction": FRACTION},
+            "training": {"epochs": 100, "shuffle": True, "schedule": "cosine"},
+        }
+        for given in TRIED_CLASSICAL:
+            config = configured([*given.split(), *overrides], classical)
+            rows.append(Row(_name(task, "classical", given), config))
     return rows
 
 
@@ -210,6 +236,18 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
             for given in tried
         ]
         parts.append(f"## {TITLES[name]}\n\n{table(('settings', *TABLE_MODELS), cells)}")
+    lines = [
+        [
+            given.replace("_", "\\_"),
+            *(
+                f"{by_name[_name(task, 'classical', given)].mean('test_mse'):.2e}"
+                for task in CLASSICAL_TASKS
+            ),
+        ]
+        for given in TRIED_CLASSICAL
+    ]
+    heads = [TITLES.get(task, task) for task in CLASSICAL_TASKS]
+    parts.append(f"## Classical LSTM\n\n{table(('settings', *heads), lines)}")
     text = (
         f"# Every setting that was tried\n\n`{command}`\n\nErrors on the validation tail, the last "
         f"{100 * FRACTION:.0f} % of the training windows, mean (± standard deviation) over "
