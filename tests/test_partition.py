@@ -144,10 +144,12 @@ def test_contiguous_halves_lock_information_in():
     # d_x = 1, d_h = 3, v = [h0 h1 | h2 x], outputs (h0 h1 | h2): h0 and h1 see only themselves.
     p = Partition.contiguous(4, 3, 2)
     assert steps_to_input(p, 1, 3, "hx").tolist() == [[NEVER], [NEVER], [1]]
-    assert warnings_for(p, 1, 3, "hx", 4) == [
+    never, cut_off = warnings_for(p, 1, 3, "hx", 4)
+    assert never == (
         "partition: hidden units [0, 1] can never see the input "
         "(strategy broadcast_input or overlap, or model.mix, would let them)"
-    ]
+    )
+    assert "the model is cut off, 1 of 3 hidden units see the input" in cut_off
     # The other order: v = [x h0 | h1 h2]: only h2 waits, for h1.
     assert steps_to_input(p, 1, 3, "xh").tolist() == [[1], [1], [2]]
     assert warnings_for(p, 1, 3, "xh", 4) == []
@@ -176,7 +178,9 @@ def test_components_of_x_are_told_apart_and_a_unit_warns_only_if_it_sees_none():
     # v = [h0 h1 x0 x1]: unit 0 sees h0 and x0, unit 1 sees h1 and x1.
     p = Partition([[0, 2], [1, 3]], [1, 1])
     assert steps_to_input(p, 2, 2, "hx").tolist() == [[1, NEVER], [NEVER, 1]]
-    assert warnings_for(p, 2, 2, "hx", 1) == []
+    (alone,) = warnings_for(p, 2, 2, "hx", 1)
+    assert "2 of 2 hidden units see the input within the window and none of them sees" in alone
+    assert warnings_for(Partition([[0, 1, 2], [1, 3]], [1, 1]), 2, 2, "hx", 1) == []
 
 
 @settings(max_examples=60, deadline=None)

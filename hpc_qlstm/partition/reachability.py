@@ -18,9 +18,6 @@ from hpc_qlstm.circuits.light_cone import feature_dependence
 from hpc_qlstm.partition.partition import Order, Partition, hidden_indices, input_indices
 
 NEVER = np.iinfo(np.int64).max
-ENOUGH = 2
-"""Hidden units that must see the input: with a single one the state is a number that no other unit
-ever learns of, which the partition study found to fail everywhere, and two to do."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,9 @@ def steps_to_input(
 
     1 means in the same step; NEVER means that no path exists.
     """
-    reach = reach or Reach()
+    at_once = _reads(partition, input_size, hidden_size, order, reach or Reach())
     size = input_size + hidden_size
-    hidden = hidden_indices(size, hidden_size, order)
-    x = input_indices(size, hidden_size, order)
-    # Which entries of v_t each unit's gates see, and which units' o*tanh(c_t) are seen by it.
-    sees_v = _seen(partition, partition.inputs, reach.circuits, size)
-    sees_state = np.eye(hidden_size, dtype=bool)
-    if reach.extra_circuits:
-        read = partition.state_inputs(hidden_size, order)
-        sees_state = _seen(partition, read, reach.extra_circuits, hidden_size)
-    if reach.mix:
-        sees_v[...] = sees_v.any(axis=0)
-    at_once = sees_state @ sees_v
+    x, hidden = input_indices(size, hidden_size, order), hidden_indices(size, hidden_size, order)
     steps = np.where(at_once[:, x.start : x.stop], 1, NEVER)
     through = at_once[:, hidden.start : hidden.stop]
     for _ in range(hidden_size):
@@ -70,6 +57,21 @@ def steps_to_input(
                 best = later.min(axis=0)
                 steps[unit] = np.minimum(steps[unit], np.where(best == NEVER, NEVER, best + 1))
     return steps
+
+
+def _reads(
+    partition: Partition, input_size: int, hidden_size: int, order: Order, reach: Reach
+) -> NDArray[np.bool_]:
+    """Which entries of v_t each hidden unit sees in the same step, (hidden_size, size)."""
+    sees_v = _seen(partition, partition.inputs, reach.circuits, input_size + hidden_size)
+    sees_state = np.eye(hidden_size, dtype=bool)
+    if reach.extra_circuits:
+        read = partition.state_inputs(hidden_size, order)
+        sees_state = _seen(partition, read, reach.extra_circuits, hidden_size)
+    if reach.mix:
+        sees_v[...] = sees_v.any(axis=0)
+    seen: NDArray[np.bool_] = sees_state @ sees_v
+    return seen
 
 
 def _seen(
@@ -97,20 +99,14 @@ def warnings_for(
 ) -> list[str]:
     """One sentence for each group of hidden units that the input reaches late or never.
 
-    The first one says that the model is cut off where fewer than ENOUGH units see the input: of
-    partitions with unseen units these are the ones that fail (docs/results/partitions.md).
+    The last one says that the model is cut off where no hidden unit that sees the input sees
+    another one that does: of partitions with unseen units or blocks on their own these are the
+    ones that fail (docs/results/partitions).
     """
     first = steps_to_input(partition, input_size, hidden_size, order, reach).min(axis=1)
     never = np.flatnonzero(first == NEVER)
     late = np.flatnonzero((first != NEVER) & (first > window))
-    seeing = hidden_size - never.size - late.size
     messages = []
-    if seeing < min(ENOUGH, hidden_size):
-        messages.append(
-            f"partition: the model is cut off, {seeing} of {hidden_size} hidden units see the "
-            f"input within the window, allowed for a model that learns: {ENOUGH} or more (strategy "
-            "broadcast_input or overlap, or model.mix, would repair it)"
-        )
     if never.size:
         messages.append(
             f"partition: hidden units {never.tolist()} can never see the input "
@@ -120,5 +116,15 @@ def warnings_for(
         messages.append(
             f"partition: hidden units {late.tolist()} see the input only after "
             f"{int(first[late].max())} steps, the window has {window}"
+        )
+    hidden = hidden_indices(input_size + hidden_size, hidden_size, order)
+    reads = _reads(partition, input_size, hidden_size, order, reach or Reach())
+    seeing = first <= window
+    among = reads[:, hidden.start : hidden.stop][seeing][:, seeing]
+    if hidden_size > 1 and not (among & ~np.eye(len(among), dtype=bool)).any():
+        messages.append(
+            f"partition: the model is cut off, {np.count_nonzero(seeing)} of {hidden_size} hidden "
+            "units see the input within the window and none of them sees another (strategy "
+            "broadcast_input or overlap with larger parts, or model.mix, would repair it)"
         )
     return messages

@@ -159,7 +159,10 @@ def _classical_text(of: Any, scaling: str) -> str:
     pairs = list(zip(TASKS, quantum, classical, strict=True))
     better = [t for t, q, c in pairs if c.mean("test_mse") < q.mean("test_mse")]
     worse = [t for t, *_ in pairs if t not in better]
-    return f"The classical LSTM of about the same number of weights has the smaller mean error on {_names(better)}, the distributed QLSTM on {_names(worse)}."
+    return (
+        "The classical LSTM of about the same number of weights has the smaller mean error on "
+        f"{_names(better)}, the distributed QLSTM on {_names(worse)}."
+    )
 
 
 def _names(tasks: Sequence[str]) -> str:

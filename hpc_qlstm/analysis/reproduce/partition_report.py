@@ -30,8 +30,9 @@ def write_partitions(target: str, found: list[Summary], folder: Path, command: s
         "Test errors over "
         f"{len(found[0].cells)} seeds. 'Sees' counts the hidden units that the input reaches "
         "within the window of 4 steps, as `hpc-qlstm partition` says before training; 'cut off' is "
-        "the warning that fewer than two do. A row fails where its mean error is more than "
-        f"{FAILS:g} times the mean of the centric models of its task.",
+        "the warning that none of these sees another of them: what the state remembers are then "
+        "numbers on their own, each of the input alone. A row fails where its mean error is more "
+        f"than {FAILS:g} times that of predicting the last value again.",
         _verdict(cases, fails),
         _repairs(cases, found, fails),
     ]

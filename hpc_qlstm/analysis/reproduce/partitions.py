@@ -1,8 +1,8 @@
 """The partition study: strategy x M x hidden size x task, and what repairs a partition that fails.
 
 What reachability (`hpc_qlstm.partition`) says before training is compared with what training gives.
-A row fails where its mean test error is more than FAILS times the mean of the centric models of the
-same task; seeds alone make a factor of two or three. The models are those of Table I: the paper's
+A row fails where its mean test error is more than FAILS times that of predicting the last value
+again: it has learned little beyond its newest input. The models are those of Table I: the paper's
 cell, without trainable scales or re-uploading.
 """
 
@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hpc_qlstm.analysis.baselines import baselines
 from hpc_qlstm.analysis.partition_table import partition_table
 from hpc_qlstm.analysis.reproduce.cells import dataset
 from hpc_qlstm.analysis.reproduce.paper import BASE
 from hpc_qlstm.analysis.reproduce.study import Row, Settings, Summary, configured
 from hpc_qlstm.partition import NEVER
 
-FAILS = 10.0
+FAILS = 0.25
 
 STUDIED: dict[str, Settings] = {
     "damped pendulum": {"data": {"task": "damped_pendulum", "window": 4}},
     "damped oscillator": {"data": {"task": "damped_oscillator", "window": 4}},
     "Bessel J2": {"data": {"task": "bessel_j2", "window": 4}},
 }
-HIDDEN = (5, 6, 8)
+HIDDEN = (3, 5, 7)
 COUNTS = (2, 3, 4)
 STRATEGIES = ("contiguous", "strided", "broadcast_input", "overlap", "random")
 MIXED = "contiguous, mixed"
@@ -59,7 +60,7 @@ def partition_cases(overrides: Sequence[str]) -> list[Case]:
         for hidden in HIDDEN:
             cases.append(_case(task, hidden, 1, "centric", overrides))
         for hidden in HIDDEN:
-            for count in COUNTS:
+            for count in (count for count in COUNTS if count <= hidden):
                 for strategy in (*STRATEGIES, MIXED):
                     cases.append(_case(task, hidden, count, strategy, overrides))
     return cases
@@ -103,10 +104,12 @@ def cases_of(rows: Sequence[Row]) -> list[Case]:
 
 def failing(cases: Sequence[Case], found: Sequence[Summary]) -> list[bool]:
     """Whether each case fails, see FAILS."""
-    errors = {summary.row.name: summary.mean("test_mse") for summary in found}
-    limits = {
-        task: FAILS
-        * float(np.mean([errors[c.row.name] for c in cases if c.task == task and c.count == 1]))
-        for task in {case.task for case in cases}
-    }
-    return [errors[case.row.name] > limits[case.task] for case in cases]
+    return [
+        summary.mean("test_mse") > FAILS * last_value_error(case)
+        for case, summary in zip(cases, found, strict=True)
+    ]
+
+
+def last_value_error(case: Case) -> float:
+    """The test error of predicting the last value again."""
+    return baselines(dataset(case.row.config))["last_value"]["mse"]

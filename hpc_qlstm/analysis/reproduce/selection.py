@@ -236,7 +236,7 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
             for given in tried
         ]
         parts.append(f"## {TITLES[name]}\n\n{table(('settings', *TABLE_MODELS), cells)}")
-    lines = [
+    classical = [
         [
             given.replace("_", "\\_"),
             *(
@@ -247,7 +247,7 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
         for given in TRIED_CLASSICAL
     ]
     heads = [TITLES.get(task, task) for task in CLASSICAL_TASKS]
-    parts.append(f"## Classical LSTM\n\n{table(('settings', *heads), lines)}")
+    parts.append(f"## Classical LSTM\n\n{table(('settings', *heads), classical)}")
     text = (
         f"# Every setting that was tried\n\n`{command}`\n\nErrors on the validation tail, the last "
         f"{100 * FRACTION:.0f} % of the training windows, mean (± standard deviation) over "
