@@ -158,6 +158,12 @@ def test_contiguous_halves_lock_information_in():
     assert steps_to_input(overlap, 1, 3, "hx").tolist() == [[2], [2], [1]]
 
 
+def test_many_units_are_not_all_named():
+    late = warnings_for(Partition.contiguous(601, 600, 300), 1, 600, "hx", 1)[0]
+    assert "[0, 1, 2, " in late
+    assert ", ... 598 in all] see the input only after 300 steps" in late
+
+
 @pytest.mark.parametrize("order", ["hx", "xh"])
 def test_broadcast_input_reaches_everyone_at_once(order):
     p = Partition.broadcast_input(7, 4, 3, order)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from hpc_qlstm.circuits.light_cone import feature_dependence
 from hpc_qlstm.partition.partition import Order, Partition, hidden_indices, input_indices
 
 NEVER = np.iinfo(np.int64).max
+_SHOWN = 32
+"""Most units that a message names."""
 
 
 @dataclass(frozen=True)
@@ -45,33 +48,49 @@ def steps_to_input(
 
     1 means in the same step; NEVER means that no path exists.
     """
-    at_once = _reads(partition, input_size, hidden_size, order, reach or Reach())
-    size = input_size + hidden_size
-    x, hidden = input_indices(size, hidden_size, order), hidden_indices(size, hidden_size, order)
-    steps = np.where(at_once[:, x.start : x.stop], 1, NEVER)
-    through = at_once[:, hidden.start : hidden.stop]
-    for _ in range(hidden_size):
-        for unit in range(hidden_size):
-            later = steps[through[unit]]
-            if later.size:
-                best = later.min(axis=0)
-                steps[unit] = np.minimum(steps[unit], np.where(best == NEVER, NEVER, best + 1))
+    graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
+    seen = graph.input.toarray() > 0
+    steps = np.where(seen, 1, NEVER)
+    for step in range(2, hidden_size + 1):
+        found = (graph.hidden @ seen.astype(np.int64) > 0) & ~seen
+        if not found.any():
+            break
+        steps[found] = step
+        seen |= found
     return steps
 
 
-def _reads(
-    partition: Partition, input_size: int, hidden_size: int, order: Order, reach: Reach
-) -> NDArray[np.bool_]:
-    """Which entries of v_t each hidden unit sees in the same step, (hidden_size, size)."""
-    sees_v = _seen(partition, partition.inputs, reach.circuits, input_size + hidden_size)
-    sees_state = np.eye(hidden_size, dtype=bool)
-    if reach.extra_circuits:
-        read = partition.state_inputs(hidden_size, order)
-        sees_state = _seen(partition, read, reach.extra_circuits, hidden_size)
-    if reach.mix:
-        sees_v[...] = sees_v.any(axis=0)
-    seen: NDArray[np.bool_] = sees_state @ sees_v
-    return seen
+class _Graph:
+    """Who sees whom in the same step: sparse matrices with a row for each hidden unit.
+
+    input (d_h, d_x) and hidden (d_h, d_h): its columns are the entries of x_t and of h_{t-1}.
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        input_size: int,
+        hidden_size: int,
+        order: Order,
+        reach: Reach,
+    ) -> None:
+        from scipy.sparse import csr_array
+
+        size = input_size + hidden_size
+        sees = _seen(partition, partition.inputs, reach.circuits, size)
+        if reach.mix:
+            sees = csr_array(np.broadcast_to(sees.sum(axis=0) > 0, sees.shape).astype(np.int64))
+        if reach.extra_circuits:
+            read = partition.state_inputs(hidden_size, order)
+            sees = _seen(partition, read, reach.extra_circuits, hidden_size) @ sees
+        x, h = input_indices(size, hidden_size, order), hidden_indices(size, hidden_size, order)
+        self.input = sees[:, x.start : x.stop]
+        self.hidden = sees[:, h.start : h.stop]
+
+    def has_pair(self, units: NDArray[np.bool_]) -> bool:
+        """Whether one of these hidden units sees another of them."""
+        rows, columns = self.hidden.nonzero()
+        return bool((units[rows] & units[columns] & (rows != columns)).any())
 
 
 def _seen(
@@ -79,14 +98,21 @@ def _seen(
     lists: Sequence[Sequence[int]],
     circuits: Sequence[Circuit],
     size: int,
-) -> NDArray[np.bool_]:
-    """Which of `size` entries each unit's circuit lets it see, (hidden_size, size)."""
+) -> Any:
+    """Which of `size` entries each unit's circuit lets it see: sparse (hidden_size, size)."""
+    from scipy.sparse import csr_array
+
     offsets = partition.output_offsets
-    seen = np.zeros((offsets[-1], size), dtype=bool)
+    rows, columns = [], []
     for m, entries in enumerate(lists):
-        units = slice(offsets[m], offsets[m + 1])
-        seen[units, list(entries)] = feature_dependence(circuits[m]) if circuits else True
-    return seen
+        shape = (partition.outputs[m], len(entries))
+        seen = feature_dependence(circuits[m]) if circuits else np.ones(shape, dtype=bool)
+        units, which = seen.nonzero()
+        rows.append(offsets[m] + units)
+        columns.append(np.asarray(entries)[which])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    values = np.ones(row.size, dtype=np.int64)
+    return csr_array((values, (row, column)), shape=(offsets[-1], size))
 
 
 def warnings_for(
@@ -109,22 +135,25 @@ def warnings_for(
     messages = []
     if never.size:
         messages.append(
-            f"partition: hidden units {never.tolist()} can never see the input "
+            f"partition: hidden units {_listed(never)} can never see the input "
             "(strategy broadcast_input or overlap, or model.mix, would let them)"
         )
     if late.size:
         messages.append(
-            f"partition: hidden units {late.tolist()} see the input only after "
+            f"partition: hidden units {_listed(late)} see the input only after "
             f"{int(first[late].max())} steps, the window has {window}"
         )
-    hidden = hidden_indices(input_size + hidden_size, hidden_size, order)
-    reads = _reads(partition, input_size, hidden_size, order, reach or Reach())
     seeing = first <= window
-    among = reads[:, hidden.start : hidden.stop][seeing][:, seeing]
-    if hidden_size > 1 and not (among & ~np.eye(len(among), dtype=bool)).any():
+    graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
+    if hidden_size > 1 and not graph.has_pair(seeing):
         messages.append(
             f"partition: the model is cut off, {np.count_nonzero(seeing)} of {hidden_size} hidden "
             "units see the input within the window and none of them sees another (strategy "
             "broadcast_input or overlap with larger parts, or model.mix, would repair it)"
         )
     return messages
+
+
+def _listed(units: NDArray[np.int64]) -> str:
+    shown = ", ".join(map(str, units[:_SHOWN].tolist()))
+    return f"[{shown}]" if units.size <= _SHOWN else f"[{shown}, ... {units.size} in all]"
