@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_a_run_learns_and_goes_on(hpc_qlstm_run, write_config, tmp_path):
     assert straight.history[-1]["circuits"] == {"training": 0, "evaluation": 0, "calibration": 0}
     done = hpc_qlstm_run("evaluate", tmp_path / "run")
     scores = json.loads(done.stdout)
-    assert scores["baselines"].keys() == {"constant", "last_value"}
+    assert scores["baselines"].keys() == {"constant", "last_value", "linear"}
     assert scores["test"]["mse"] < scores["baselines"]["constant"]["mse"]
     for command in (["export", tmp_path / "run"], ["verify", config], ["noise", config]):
         refused = hpc_qlstm_run(*command)
@@ -154,3 +155,19 @@ def test_trivial_predictors(sequence):
         assert scores["last_value"]["mse"] == pytest.approx(np.mean((scale * (truth - last)) ** 2))
     assert scores["constant"]["r2"] < 0.05
     assert scores["last_value"]["r2"] > scores["constant"]["r2"]
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+def test_the_linear_predictor_sees_no_target(sequence):
+    """A sine follows from two of its values: from the first step alone it does not."""
+    data = make_dataset(generate("sine", points=60), window=4, horizon=1, sequence=sequence)
+    if not sequence:
+        assert baselines(data)["linear"]["mse"] < 1e-20
+        return
+    first = dataclasses.replace(
+        data, train_y=data.train_y[:, :1], test_y=data.test_y[:, :1],
+        train_x=data.train_x[:, :1], test_x=data.test_x[:, :1],
+    )  # fmt: skip
+    alone, whole = (baselines(each)["linear"]["mse"] for each in (first, data))
+    assert alone > 1e-4
+    assert whole == pytest.approx(alone / 4, rel=1e-6)

@@ -184,9 +184,10 @@ def test_components_of_x_are_told_apart_and_a_unit_warns_only_if_it_sees_none():
     # v = [h0 h1 x0 x1]: unit 0 sees h0 and x0, unit 1 sees h1 and x1.
     p = Partition([[0, 2], [1, 3]], [1, 1])
     assert steps_to_input(p, 2, 2, "hx").tolist() == [[1, NEVER], [NEVER, 1]]
-    (alone,) = warnings_for(p, 2, 2, "hx", 1)
+    (alone,) = warnings_for(p, 2, 2, "hx", 2)
     assert "2 of 2 hidden units see the input within the window and none of them sees" in alone
-    assert warnings_for(Partition([[0, 1, 2], [1, 3]], [1, 1]), 2, 2, "hx", 1) == []
+    assert warnings_for(Partition([[0, 1, 2], [1, 3]], [1, 1]), 2, 2, "hx", 2) == []
+    assert warnings_for(p, 2, 2, "hx", 1) == []  # one step has no h_{t-1} to see
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,10 +14,10 @@ import pytest
 from hpc_qlstm.analysis.reproduce import concentration, literature, partitions, selection, targets
 from hpc_qlstm.analysis.reproduce.cells import settling_epoch
 from hpc_qlstm.analysis.reproduce.paper import table_rows
-from hpc_qlstm.analysis.reproduce.partitions import Case, failing, partition_cases
+from hpc_qlstm.analysis.reproduce.partitions import case_of, failing
 from hpc_qlstm.analysis.reproduce.reference_run import reference_error
-from hpc_qlstm.analysis.reproduce.study import Row, Summary, configured, seeded, summaries
-from hpc_qlstm.errors import InputError
+from hpc_qlstm.analysis.reproduce.study import configured, seeded, summaries
+from hpc_qlstm.errors import InputError, TrainingError
 from hpc_qlstm.parallel import SerialCommunicator
 
 SHORT = ["training.epochs=2", "model.depth=1"]
@@ -69,6 +69,14 @@ def test_other_settings_and_broken_files_are_computed_anew(tmp_path):
     lines = []
     make("table1", tmp_path, overrides=["training.epochs=1", "model.depth=1"], say=lines.append)
     assert lines[0].startswith("14 cells, 0 of them stored")
+    assert len(modified(tmp_path)) == 28  # and the others are still there
+    assert "settings changed by --set" in (tmp_path / "table1.md").read_text()
+
+
+def test_a_cell_that_diverges_is_named(tmp_path):
+    wild = ["training.optimizer=sgd", "training.learning_rate=1000", "training.epochs=3"]
+    with pytest.raises(TrainingError, match=r"Centric QLSTM \(3 qubits\), seed 0: epoch"):
+        make("table1", tmp_path, overrides=wild)
 
 
 def test_parts_and_ranks_give_the_same_cells(tmp_path, hpc_qlstm_run):
@@ -97,15 +105,16 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(command, launch_environm
     words = command("reproduce", "table1", "--seeds", "3", "--set", "training.epochs=40", ranks=2)
     cells = tmp_path / "results" / "cells" / "table1"
     with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
-                          text=True) as process:  # fmt: skip
+                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
         deadline = time.monotonic() + 60
         while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 2):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGUSR1)
-        out = process.communicate(timeout=60)[0]
+        out, errors = process.communicate(timeout=60)
     assert process.returncode == 75, out
+    assert "Traceback" not in errors
     assert "stopped by a signal; the same command goes on" in out
     done = len(list(cells.glob("*.json")))
     assert 2 <= done < 21
@@ -122,6 +131,11 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(command, launch_environm
         (["table1", "--part", "3/3"], "--part '3/3': allowed: K/N with K from 0 to N - 1"),
         (["table1", "--part", "x"], "--part 'x': allowed"),
         (["table1", "--set", "model.depht=1"], "model.depht"),
+        (
+            ["table1", "--set", "partition.count=5"],
+            "QLSTM (3 qubits): partition.count is 5",
+        ),
+        (["table1", "--set", "data.window=1000"], "rows are too few"),
         (["table3"], "table3"),
     ],
 )
@@ -164,7 +178,19 @@ def test_rows_of_the_selection_see_no_test_part():
     rows = selection.selection_rows(())
     assert all(row.config.data.validation_fraction == 0.2 for row in rows)
     assert len({cell.name for cell in seeded("s", rows, 3)}) == 3 * len(rows)
-    # What was chosen is among what was tried.
+    # What was chosen is among what was tried, for the classical LSTM too.
+    for task in (*literature.TASKS, "table1", "table2"):
+        table = task.startswith("table")
+        mine = table_rows(task, ())[-1] if table else None
+        if mine is None:
+            (mine,) = [
+                row
+                for row in literature.literature_rows(())
+                if row.name == f"{task}: classical LSTM, training part"
+            ]
+        name = "table1" if task == "damped pendulum" else task  # the same series
+        tried = [r.config.training for r in rows if r.name.startswith(f"{name}|classical|")]
+        assert mine.config.training in tried, task
     for task in literature.TASKS:
         chosen = configured((), literature.BASE, literature.CHOSEN[task], literature.TASKS[task])
         tried = [row.config for row in rows if row.name.startswith(f"{task}|")]
@@ -195,30 +221,37 @@ def test_the_other_studies_in_short(tmp_path, monkeypatch, target):
     text = (tmp_path / f"{target}.md").read_text()
     assert "the command" in text
     if target == "literature":
+        assert "classical LSTM" in text
         assert "6.0126e-04" in text
         assert "1.3241e-03" in text
-        assert "Classical LSTM" in text or "classical LSTM" in text
 
 
 def test_what_fails_and_what_is_warned_of():
-    cases = partition_cases(())
-    assert len(cases) == 3 * (3 + (2 + 3 + 3) * 6)
-    by_name = {case.row.name: case for case in cases}
-    cut = by_name["Bessel J2, hidden 5, M = 3, contiguous"]
-    assert (cut.reached, cut.warned) == (1, True)
-    mixed = by_name["Bessel J2, hidden 5, M = 3, contiguous, mixed"]
-    assert (mixed.reached, mixed.warned) == (5, False)
+    rows = {row.name: row for row in partitions.partition_rows(())}
+    assert len(rows) == 2 * (3 + (2 + 3 + 3) * 6)
+
+    def case(name):
+        return case_of(rows[f"Bessel J2, {name}"])
+
+    cut = case("hidden 5, M = 3, contiguous")
+    assert (cut.task, cut.strategy, cut.hidden, cut.count) == ("Bessel J2", "contiguous", 5, 3)
+    assert (cut.reached, cut.warned, cut.qubits) == (1, True, 6)
+    mixed = case("hidden 5, M = 3, contiguous, mixed")
+    assert (mixed.strategy, mixed.reached, mixed.warned) == ("contiguous, mixed", 5, False)
     # Every unit sees the input, and none another.
-    alone = by_name["Bessel J2, hidden 3, M = 3, broadcast_input"]
+    alone = case("hidden 3, M = 3, broadcast_input")
     assert (alone.reached, alone.warned) == (3, True)
-    assert not any(case.warned for case in cases if case.count == 1)
+    assert not case("hidden 5, M = 1, centric").warned
 
-    def case(name, count):
-        row = Row(name, cut.row.config)
-        return Case("a task", 5, count, "", 5, False, 6, 6, row)
-
-    some = [case("centric", 1), case("good", 2), case("bad", 2)]
     # A quarter of the 3.6e-3 of predicting the last value of Bessel J2 again.
     results = [{"test_mse": error} for error in (1e-4, 8.9e-4, 9.1e-4)]
-    assert failing(some, summaries([c.row for c in some], results)) == [False, False, True]
-    assert Summary(some[0].row, results[:1]).std("test_mse") == 0.0
+    some = [cut, mixed, alone]
+    found = summaries([c.row for c in some], results)
+    assert failing(some, found) == [False, False, True]
+    assert found[0].std("test_mse") == 0.0
+
+
+def test_what_is_known_before_training_follows_the_overrides():
+    rows = partitions.partition_rows(["model.mix=true"])
+    (row,) = [r for r in rows if r.name == "damped pendulum, hidden 5, M = 3, contiguous"]
+    assert (case_of(row).reached, case_of(row).warned) == (5, False)

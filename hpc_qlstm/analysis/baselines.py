@@ -16,7 +16,8 @@ def baselines(data: Dataset) -> dict[str, Scores]:
 
     `constant`: the mean of the training targets. `last_value`: the newest value of each target in
     the window, where all targets are features too; absent otherwise. `linear`: the linear
-    autoregression over a whole window that fits the training part best (least squares).
+    autoregression that fits the training part best (least squares), over the whole window, or over
+    what of it is known at each step where every step has a target.
     """
     targets = data.train_y.shape[-1]
     mean = data.train_y.reshape(-1, targets).mean(axis=0)
@@ -34,15 +35,24 @@ def baselines(data: Dataset) -> dict[str, Scores]:
 
 
 def _linear(data: Dataset) -> Float:
-    """Predictions for the test part, of every step where there is a target at every step."""
+    """Predictions for the test part; those of step k are made from the steps up to k."""
+    if data.train_y.ndim == 2:
+        return _least_squares(data.train_x, data.train_y, data.test_x)
+    steps = [
+        _least_squares(data.train_x[:, : k + 1], data.train_y[:, k], data.test_x[:, : k + 1])
+        for k in range(data.train_y.shape[1])
+    ]
+    return np.stack(steps, axis=1)
 
-    def design(x: Float) -> Float:
-        flat = x.reshape(x.shape[0], -1)
-        return np.concatenate([flat, np.ones((x.shape[0], 1))], axis=1)
 
-    targets = data.train_y.reshape(data.train_y.shape[0], -1)
-    weights = np.linalg.lstsq(design(data.train_x), targets, rcond=None)[0]
-    prediction: Float = (design(data.test_x) @ weights).reshape(data.test_y.shape)
+def _least_squares(x: Float, y: Float, test_x: Float) -> Float:
+    """Predictions (n, d_y) for test_x (n, T, d_x), fitted on x and y."""
+
+    def design(windows: Float) -> Float:
+        flat = windows.reshape(windows.shape[0], -1)
+        return np.concatenate([flat, np.ones((windows.shape[0], 1))], axis=1)
+
+    prediction: Float = design(test_x) @ np.linalg.lstsq(design(x), y, rcond=None)[0]
     return prediction
 
 

@@ -80,7 +80,7 @@ def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[
                 files[f"{name}.qasm"] = qasm3_text(circuit, bound, comments).encode()
                 files[f"{name}.qpy"] = qpy_bytes(circuit, bound)
     weight, bias = model.layout.readout_views(trained.weights)
-    manifest = {
+    manifest: dict[str, Any] = {
         "run": trained.run.path.name,
         "weights": which,
         "input_size": model.input_size,
@@ -92,13 +92,15 @@ def _write(trained: TrainedRun, folder: Path, which: Which, free: bool) -> list[
             if model.extra_circuits
             else "h = o tanh(c)"
         )
-        + ", partitions concatenated in their order",
+        + ", partitions concatenated in their order; scale and shift, where given, are applied to "
+        "a circuit's outputs",
         "readout": {"weight": weight.tolist(), "bias": bias.tolist()},
         "circuits": entries,
     }
     mixing = layout.mixing(trained.weights)
     if mixing is not None:
         # Rows of a gate's matrix times its concatenated outputs, before the activation.
+        manifest["activations"] += "; mixing is applied to the concatenated outputs of a gate"
         manifest["mixing"] = {gate: a.tolist() for gate, a in zip(GATES, mixing, strict=True)}
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     try:

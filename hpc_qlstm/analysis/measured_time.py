@@ -3,7 +3,7 @@
 A batch is trained and a part of the test windows is predicted in this process alone, with the
 configured engine. The time of circuits is then shared among ranks by the partitions' costs, and
 what is not circuits (cell, readout, optimizer, Python) stays with every rank; messages are not
-counted.
+counted. Threads are those that the engine has here: set `engine.threads` to what a rank will have.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset
+from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.parallel import SerialCommunicator, process_grid
 from hpc_qlstm.training.optimizers import create_optimizer
 from hpc_qlstm.training.setup import place_model
@@ -58,26 +59,36 @@ def measure_time(config: Config, data: Dataset, ranks: int = 1) -> MeasuredTime:
         placed.predict(flat, tested)
 
     times = []
-    for call in (step, evaluate):
-        rows: list[tuple[float, float]] = []
-        begin = perf_counter()
-        while len(rows) < 3 or perf_counter() - begin < _SECONDS:
-            placed.local.reset_seconds()
-            start = perf_counter()
-            call()
-            rows.append((placed.local.seconds, perf_counter() - start))
-        circuits, whole = np.median(np.array(rows[1:]), axis=0).tolist()
-        times.append((circuits, whole - circuits))
-    for engine in placed.local.engines:
-        engine.close()
-    batches = data.train_x.shape[0] / min(size, data.train_x.shape[0])
-    scale = data.test_x.shape[0] / tested.shape[0]
-    largest = max(sum(costs[m] for m in block) for block in grid.blocks) / sum(costs)
-    share = largest / grid.replicas
+    try:
+        for call in (step, evaluate):
+            rows: list[tuple[float, float]] = []
+            begin = perf_counter()
+            while len(rows) < 3 or perf_counter() - begin < _SECONDS:
+                placed.local.reset_seconds()
+                start = perf_counter()
+                call()
+                rows.append((placed.local.seconds, perf_counter() - start))
+            circuits, whole = np.median(np.array(rows[1:]), axis=0).tolist()
+            times.append((circuits, whole - circuits))
+    finally:
+        for engine in placed.local.engines:
+            engine.close()
+    batches = data.train_x.shape[0] / len(x)
+    scale = data.test_x.shape[0] / len(tested)
+    # Of a rank's row of partitions, and of a replica's part of the samples, the largest counts.
+    part = max(sum(costs[m] for m in block) for block in grid.blocks) / sum(costs)
     (step_circuits, step_rest), (circuits, rest) = times
     circuits, rest = scale * circuits, scale * rest
-    epoch = batches * (step_circuits * share + step_rest) + circuits * share + rest
+    epoch = batches * (step_circuits * part * _largest_share(len(x), grid.replicas) + step_rest)
+    epoch += circuits * part * _largest_share(len(tested), grid.replicas) + rest
     return MeasuredTime(ranks, step_circuits, step_rest, circuits, rest, epoch)
+
+
+def _largest_share(samples: int, replicas: int) -> float:
+    """The largest part of a batch that one replica has."""
+    bounds = block_bounds(samples)
+    parts = [share(bounds, r, replicas) for r in range(replicas)]
+    return max(part[-1] - part[0] for part in parts) / samples
 
 
 def time_rows(found: MeasuredTime) -> list[tuple[str, str, str]]:

@@ -176,6 +176,8 @@ def _of_partition(config: Config, model: QLSTM, m: int) -> PartitionResources:
     circuit = model.circuits[m]
     mitigation = config.engine.of_partition(m).mitigation
     linear = config.model.gates == "linear"
+    # Circuits that differ by more than the origin of their angles are calibrated apart.
+    forms = {circuit.angle_form, *(c.angle_form for c in model.extra_circuits[m : m + 1])}
     gates = len(GATES) * circuit.weight_count
     return PartitionResources(
         m,
@@ -188,7 +190,7 @@ def _of_partition(config: Config, model: QLSTM, m: int) -> PartitionResources:
         len(circuit.gates),
         # An affine map is no circuit.
         0 if linear else 1 if mitigation.zne == "none" else len(mitigation.scales),
-        2 if mitigation.readout and not linear else 0,
+        2 * len(forms) if mitigation.readout and not linear else 0,
     )
 
 

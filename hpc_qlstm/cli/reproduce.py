@@ -53,8 +53,10 @@ def reproduce(
     given = [*(overrides or ())]
     words = ["hpc-qlstm", "reproduce", target.value, "--output", str(output), "--seeds", str(seeds)]
     words += [word for each in given for word in ("--set", each)]
+    stopped = ""
     with collective() as comm:
         which = on_root(comm, lambda: _part(part))
+        files = []
         try:
             files = make(
                 target.value,
@@ -67,10 +69,12 @@ def reproduce(
                 say=lambda text: console().print(text, markup=False),
             )
         except StopRequested as reason:
-            console().print(f"stopped by {reason}; the same command goes on", markup=False)
-            raise typer.Exit(EXIT_STOPPED) from None
+            stopped = str(reason)  # on all ranks
         for path in files:
             console().print(f"wrote {path}", markup=False)
+    if stopped:
+        console().print(f"stopped by {stopped}; the same command goes on", markup=False)
+        raise typer.Exit(EXIT_STOPPED)
 
 
 def _part(text: str) -> tuple[int, int]:

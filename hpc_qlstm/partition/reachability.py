@@ -145,7 +145,7 @@ def warnings_for(
         )
     seeing = first <= window
     graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
-    if hidden_size > 1 and not graph.has_pair(seeing):
+    if min(hidden_size, window) > 1 and not graph.has_pair(seeing):
         messages.append(
             f"partition: the model is cut off, {np.count_nonzero(seeing)} of {hidden_size} hidden "
             "units see the input within the window and none of them sees another (strategy "

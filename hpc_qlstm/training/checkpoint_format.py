@@ -38,8 +38,8 @@ class Checkpoint:
     """The whole state of a run after `epoch` epochs and `batch` batches of the next one.
 
     weights and best: arrays by name; optimizer: state arrays by name; history: the records of
-    metrics.jsonl; data: scaling and fingerprints, arrays by name; progress: losses and circuit
-    counts of the epoch under way; config: the resolved configuration as TOML.
+    metrics.jsonl; data: scaling and fingerprints, arrays by name; progress: losses, circuit
+    counts and diagnostics of the epoch under way; config: the resolved configuration as TOML.
     """
 
     config: str

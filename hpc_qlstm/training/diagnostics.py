@@ -29,8 +29,16 @@ def gradient_norms(layout: WeightLayout, gradient: Float) -> Float:
     columns = []
     for m in range(len(layout.circuits)):
         rows = [layout.rows(gradient, m, group) for group in layout.groups]
-        columns.append(np.concatenate([np.sqrt((row * row).sum(axis=1)) for row in rows]))
+        columns.append(np.concatenate([_norms(group) for group in rows]))
     return np.stack(columns, axis=1)
+
+
+def _norms(rows: Float) -> Float:
+    """Euclidean norms of the rows, without overflow on the way."""
+    peak = np.abs(rows).max(axis=1)
+    scaled = rows / np.where(peak > 0, peak, 1.0)[:, None]
+    norms: Float = peak * np.sqrt((scaled * scaled).sum(axis=1))
+    return norms
 
 
 def diagnostics_record(layout: WeightLayout, variances: Float, norms: Float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One batch on a grid of ranks: from samples to the gradient of all weights.
 
 The collectives of a batch: those of the recurrence (2 Allgather and, with `root`, 2 Bcast a time
-step, on the row), one Allgather of the gradients, one Bcast of the updated weights.
+step, on the row; more with extra VQCs), one Allgather of the gradients, one Bcast of the updated
+weights; at an epoch's first batch one Allgather of expectation values.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class StopRequested(HpcQlstmError):
 class StopWatch:
     """Knows whether this rank wants to stop. A context manager around the epochs.
 
-    settings: signals and limit; folder: the run directory, given on rank 0 alone, which looks for
-    the file and at the clock; started: when the job began, on the clock of `time.time`.
+    settings: signals and limit; folder: the run directory, given on the rank that looks for the
+    file and at the clock; started: when the job began, on the clock of `time.time`.
     Signals are caught in the main thread only, which is where Python allows it.
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpc_qlstm.analysis.reproduce.cells import Cell, Result
 from hpc_qlstm.config import StopConfig
-from hpc_qlstm.errors import InputError
+from hpc_qlstm.errors import HpcQlstmError, InputError
 from hpc_qlstm.parallel import Communicator, on_root, together
 from hpc_qlstm.training.run_directory import replace_text
 from hpc_qlstm.training.stopping import NOTHING, StopRequested, StopWatch
@@ -26,9 +26,8 @@ def run_cells(
 
     folder: where each cell is stored as a file, which is not computed again unless its
     configuration has changed. part (k, n): compute only every n-th cell, beginning with the k-th,
-    as one of n jobs. Ranks take cells in turn. A signal, the end of a Slurm job or a file STOP in
-    the folder stops after the cells under way. Raises InputError where the folder cannot be used,
-    StopRequested when stopped.
+    as one of n jobs. Ranks take cells in turn. A rank that gets a signal stops after its cell.
+    Raises InputError where the folder cannot be used, StopRequested on all ranks when any stopped.
     """
 
     def begin() -> list[int]:
@@ -50,18 +49,23 @@ def run_cells(
         for number, k in enumerate(mine):
             if wish := watch.step():
                 return wish
-            result = cells[k].run()
+            cell = cells[k]
             try:
-                replace_text(folder / f"{cells[k].name}.json", json.dumps(result) + "\n")
+                result = cell.run()
+            except HpcQlstmError as error:
+                error.args = (f"{cell.row}, seed {cell.seed}: {error}",)
+                raise
+            try:
+                replace_text(folder / f"{cell.name}.json", json.dumps(result) + "\n")
             except OSError as error:
                 raise InputError(
                     f"{error.filename or folder}: cannot be written ({error.strerror})"
                 ) from None
             done = min(len(own_part), (number + 1) * comm.size)
-            say(f"{done}/{len(own_part)}: {cells[k].row}, test MSE {result['test_mse']:.3g}")
+            say(f"{done}/{len(own_part)}: {cell.row}, test MSE {result['test_mse']:.3g}")
         return NOTHING
 
-    with StopWatch(StopConfig(), folder) as watch:
+    with StopWatch(StopConfig(), None) as watch:
         # Ranks work by themselves here: what fails on one has to be told to the others.
         wish = together(comm, compute)
     if stopped := max(comm.allgather_object(wish)):

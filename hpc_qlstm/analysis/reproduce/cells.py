@@ -42,9 +42,9 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """A file name of its own for each cell of a study."""
+        """A file name of its own for each cell of a study and each setting of it."""
         slug = "".join(c if c.isalnum() else "-" for c in self.row.lower())
-        return f"{slug[:60]}-{_hash(self.row)[:6]}-{self.seed}"
+        return f"{slug[:60]}-{self.seed}-{_hash(self.row + self.digest)[:10]}"
 
     @property
     def digest(self) -> str:
@@ -66,6 +66,8 @@ class Cell:
             _short(_last(trainer.model.predict(trainer.state.weights, x)))
             for x in (data.train_x, data.test_x)
         ]
+        for engine in trainer.model.local.engines:
+            engine.close()
         linear = self.config.model.gates == "linear"
         return {
             "study": self.study,

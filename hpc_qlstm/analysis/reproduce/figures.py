@@ -115,7 +115,6 @@ def draw_partition_study(cases: Sequence[Case], found: Sequence[Summary], path: 
             ]
             x = [reached + 0.08 * (k - 3) for reached, _ in points]
             axis.semilogy(x, [error for _, error in points], "o", color=_COLORS[k], label=strategy)
-        axis.axvline(1.5, color="#8a8a8a", linestyle="--", linewidth=1)
         axis.set(xlabel="hidden units that see the input", title=task)
     axes[0, 0].set_ylabel("mean test MSE (scaled)")
     axes[0, -1].legend(fontsize=7, frameon=False)

@@ -67,7 +67,7 @@ CHOSEN: Mapping[str, Settings] = {
 
 CLASSICAL_CHOSEN: Mapping[str, Settings] = {
     "damped pendulum": {},
-    "Bessel J2": {},
+    "Bessel J2": {"training": {"learning_rate": 0.05}},
     "delayed control": {},
     "NARMA-5": {},
     "NARMA-10": {"training": {"batch_size": 4, "learning_rate": 0.05}},

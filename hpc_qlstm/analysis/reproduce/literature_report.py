@@ -16,7 +16,7 @@ from hpc_qlstm.analysis.reproduce.literature import (
     SCALINGS,
     TASKS,
 )
-from hpc_qlstm.analysis.reproduce.markdown import BASELINES, error_text, table
+from hpc_qlstm.analysis.reproduce.markdown import BASELINES, error_text, listed, qubits_text, table
 from hpc_qlstm.analysis.reproduce.reference_run import COLUMNS, reference_error
 from hpc_qlstm.analysis.reproduce.study import Summary
 
@@ -81,9 +81,8 @@ def literature_text(found: Sequence[Summary], command: str) -> LiteratureReport:
         numbers("constant", ratios(constants, units)),
     ]
     sizes = [
-        f"{task}: {summary.cells[0]['weights']} weights on {len(summary.cells[0]['qubits'])} "
-        f"processors of {max(summary.cells[0]['qubits'])} qubits, classical LSTM "
-        f"{classical.cells[0]['weights']}"
+        f"{task}: {summary.cells[0]['weights']} weights, qubits {qubits_text(summary)}; classical "
+        f"LSTM {classical.cells[0]['weights']} weights"
         for task, summary, classical in zip(TASKS, best, of(f"{CLASSICAL}, {whole}"), strict=True)
     ]
     text = "\n\n".join(
@@ -98,9 +97,8 @@ def literature_text(found: Sequence[Summary], command: str) -> LiteratureReport:
             _beaten(means, limits),
             _classical_text(of, whole),
             _units_text(author, means, units),
-            "The test error after the last epoch is given, not the best on the way. Sizes: "
-            + "; ".join(sizes)
-            + ".",
+            "The test error after the last epoch is given, not the best on the way.",
+            listed(sizes),
             "The linear autoregression shows how easy the first three columns are: their series "
             "solve linear equations, or nearly so, where four values in a row know the next one.",
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from hpc_qlstm.analysis.baselines import Scores
 from hpc_qlstm.analysis.reproduce.study import Summary
 
@@ -23,7 +25,7 @@ def paper_table(found: Sequence[Summary], baselines: Mapping[str, Scores]) -> st
     rows = []
     for summary in found:
         published = summary.row.published
-        epochs = sorted(summary.values("converged"))
+        epochs = summary.values("converged")
         rows.append(
             (
                 summary.row.name,
@@ -33,7 +35,7 @@ def paper_table(found: Sequence[Summary], baselines: Mapping[str, Scores]) -> st
                 f"{summary.values('test_r2').max():.4f}",
                 f"{published['r2']:.4f}" if "r2" in published else "",
                 error_text(summary),
-                f"{epochs[len(epochs) // 2]:.0f} ({epochs[0]:.0f} to {epochs[-1]:.0f})",
+                f"{np.median(epochs):g} ({epochs.min():.0f} to {epochs.max():.0f})",
                 f"{published['converged']:.0f}" if "converged" in published else "",
             )
         )
@@ -63,19 +65,23 @@ def error_text(summary: Summary) -> str:
     return f"{summary.mean('test_mse'):.2e} ± {summary.std('test_mse'):.1e}"
 
 
-def versus_classical(found: Sequence[Summary]) -> str:
-    """Says where the classical LSTM, the last row, wins and where it does not."""
+def winners(found: Sequence[Summary], baselines: Mapping[str, Scores]) -> str:
+    """Says plainly which model has the smallest mean error, and where the classical LSTM, the last
+    row, wins."""
     *quantum, classical = found
-    mine = classical.mean("test_mse")
+    errors = {summary.row.name: summary.mean("test_mse") for summary in found}
+    errors |= {BASELINES[name]: scores["mse"] for name, scores in baselines.items()}
+    order = sorted(errors, key=errors.__getitem__)
+    mine = errors[classical.row.name]
     worse = [summary.row.name for summary in quantum if summary.mean("test_mse") > mine]
     better = [summary.row.name for summary in quantum if summary.row.name not in worse]
-    size = classical.cells[0]["weights"]
-    text = f"{classical.row.name} ({size} weights) has a mean test error of {mine:.2e}: "
+    text = f"The smallest mean test error is that of: {order[0]} ({errors[order[0]]:.2e}). "
+    text += f"The {classical.row.name} ({mine:.2e}) "
     if not worse:
-        return text + "every quantum model here is better."
+        return text + "is behind every quantum model here."
     if not better:
-        return text + "it wins against every quantum model here."
-    return text + f"it wins against {', '.join(worse)}; {', '.join(better)} are better than it."
+        return text + "wins against every quantum model here."
+    return text + f"wins against {', '.join(worse)}, and not against {', '.join(better)}."
 
 
 def listed(items: Iterable[str]) -> str:

@@ -21,7 +21,8 @@ CHOICES = (
     "and 4 qubits) is shown beside it.",
     "Circuit: ry_brickwork of depth 5, that of the first author's public code of 2024. rot_ring "
     "with 3 qubits cannot serve the 3-qubit row: its second output depends on its own feature "
-    "alone at every depth (`hpc-qlstm partition`), and it ends at a test MSE of 4e-3.",
+    "alone at every depth (`hpc-qlstm partition`), and its error on the validation tail stays near "
+    "4e-3 (selection.md).",
     "Initial angles: normal with standard deviation 1 rad. With 0.01, the default, 5 and 6 qubits "
     "begin where expectation values are products of many small numbers, and some seeds stay there.",
     "Training: Adam, learning rate 0.02 falling to 0 by a cosine over the paper's 100 epochs, "

@@ -14,7 +14,7 @@ from hpc_qlstm.analysis.reproduce.partitions import (
     MIXED,
     STUDIED,
     Case,
-    cases_of,
+    case_of,
     failing,
 )
 from hpc_qlstm.analysis.reproduce.reports import SCORES, write_json, write_markdown
@@ -23,7 +23,7 @@ from hpc_qlstm.analysis.reproduce.study import Summary
 
 def write_partitions(target: str, found: list[Summary], folder: Path, command: str) -> list[Path]:
     """JSON, Markdown and a figure. Local; raises OSError."""
-    cases = cases_of([summary.row for summary in found])
+    cases = [case_of(summary.row) for summary in found]
     fails = failing(cases, found)
     parts = [
         f"# Partitions: what fails, and what repairs it\n\n`{command}`",
@@ -62,7 +62,7 @@ def write_partitions(target: str, found: list[Summary], folder: Path, command: s
     ]
     return [
         write_json(folder / f"{target}.json", command, found, SCORES, cases=extra),
-        write_markdown(folder / f"{target}.md", "\n\n".join(parts) + "\n"),
+        write_markdown(folder / f"{target}.md", "\n\n".join(filter(None, parts)) + "\n"),
         figure,
     ]
 
@@ -100,12 +100,12 @@ def _repairs(cases: Sequence[Case], found: Sequence[Summary], fails: Sequence[bo
             ratio = summary.mean("test_mse") / better.mean("test_mse")
             more = int(better.cells[0]["weights"]) - int(summary.cells[0]["weights"])
             cells.append(
-                f"{better.mean('test_mse'):.1e} ({ratio:.0f} times better, "
+                f"{better.mean('test_mse'):.1e} ({ratio:.{0 if ratio >= 10 else 1}f} times better, "
                 f"{other.qubits - case.qubits:+d} qubits, {more:+d} weights)"
             )
         rows.append(tuple(cells))
     if not rows:
-        return "No row fails."
+        return ""
     head = ("task", "hidden", "M", "strategy", "fails with", "mixing", "broadcast input", "overlap")
     centric = []
     for task in STUDIED:

@@ -9,7 +9,7 @@ cell, without trainable scales or re-uploading.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,13 +24,12 @@ FAILS = 0.25
 
 STUDIED: dict[str, Settings] = {
     "damped pendulum": {"data": {"task": "damped_pendulum", "window": 4}},
-    "damped oscillator": {"data": {"task": "damped_oscillator", "window": 4}},
     "Bessel J2": {"data": {"task": "bessel_j2", "window": 4}},
 }
 HIDDEN = (3, 5, 7)
 COUNTS = (2, 3, 4)
 STRATEGIES = ("contiguous", "strided", "broadcast_input", "overlap", "random")
-MIXED = "contiguous, mixed"
+CENTRIC, MIXED = "centric", "contiguous, mixed"
 """The paper's partition with `model.mix`: the repair that keeps the blocks."""
 
 
@@ -39,7 +38,7 @@ class Case:
     """A row of the study with what is known of it before training.
 
     reached: hidden units that see the input within the window; warned: whether training warns that
-    the model is cut off; qubits: in total; entries of v_t that all partitions read together.
+    the model is cut off; qubits: in total.
     """
 
     task: str
@@ -49,29 +48,22 @@ class Case:
     reached: int
     warned: bool
     qubits: int
-    entries: int
     row: Row
 
 
-def partition_cases(overrides: Sequence[str]) -> list[Case]:
-    """All cases, task by task, the centric models first. Raises InputError."""
-    cases = []
+def partition_rows(overrides: Sequence[str]) -> list[Row]:
+    """The rows of all cases, task by task, the centric models first. Raises InputError."""
+    rows = []
     for task in STUDIED:
-        for hidden in HIDDEN:
-            cases.append(_case(task, hidden, 1, "centric", overrides))
+        rows += [_row(task, hidden, 1, CENTRIC, overrides) for hidden in HIDDEN]
         for hidden in HIDDEN:
             for count in (count for count in COUNTS if count <= hidden):
                 for strategy in (*STRATEGIES, MIXED):
-                    cases.append(_case(task, hidden, count, strategy, overrides))
-    return cases
+                    rows.append(_row(task, hidden, count, strategy, overrides))
+    return rows
 
 
-def partition_rows(overrides: Sequence[str]) -> list[Row]:
-    """The rows of all cases, in their order."""
-    return [case.row for case in partition_cases(overrides)]
-
-
-def _case(task: str, hidden: int, count: int, strategy: str, overrides: Sequence[str]) -> Case:
+def _row(task: str, hidden: int, count: int, strategy: str, overrides: Sequence[str]) -> Row:
     split: Settings = {
         "model": {"hidden_size": hidden, "mix": strategy == MIXED},
         "partition": {
@@ -80,26 +72,26 @@ def _case(task: str, hidden: int, count: int, strategy: str, overrides: Sequence
         },
     }
     config = configured(overrides, BASE, STUDIED[task], split)
+    return Row(f"{task}, hidden {hidden}, M = {count}, {strategy}", config)
+
+
+def case_of(row: Row) -> Case:
+    """What is known of a row before training, from its own settings."""
+    config = row.config
+    task, _, _, strategy = row.name.split(", ", 3)
     table = partition_table(config, dataset(config))
     reached = table.steps.min(axis=1)
     within = int(np.count_nonzero((reached != NEVER) & (reached <= config.data.window)))
     return Case(
         task,
-        hidden,
-        count,
+        config.model.hidden_size,
+        len(table.partitions),
         strategy,
         within,
         any("cut off" in warning for warning in table.warnings),
         sum(part.qubits for part in table.partitions),
-        sum(len(part.hidden) + len(part.inputs) for part in table.partitions),
-        Row(f"{task}, hidden {hidden}, M = {count}, {strategy}", config),
+        row,
     )
-
-
-def cases_of(rows: Sequence[Row]) -> list[Case]:
-    """The cases whose rows, with their own settings, are given."""
-    cases = partition_cases(())
-    return [replace(case, row=row) for case, row in zip(cases, rows, strict=True)]
 
 
 def failing(cases: Sequence[Case], found: Sequence[Summary]) -> list[bool]:

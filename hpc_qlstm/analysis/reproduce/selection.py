@@ -24,7 +24,7 @@ _BEGIN: Settings = {
     "model": {"hidden_size": 6, "depth": 2},
     "partition": {"strategy": "broadcast_input", "count": 2},
     "training": {"epochs": 100, "batch_size": 10, "learning_rate": 0.02, "schedule": "cosine"},
-    "data": {"window": 4, "fit_scaler_on": "all", "validation_fraction": FRACTION},
+    "data": {"window": 4, "validation_fraction": FRACTION},
 }
 """Where the search began: README's main job."""
 
@@ -194,6 +194,7 @@ CLASSICAL_TASKS: dict[str, Settings] = {
     "Bessel J2": TASKS["Bessel J2"],
     "NARMA-5": TASKS["NARMA-5"],
     "NARMA-10": TASKS["NARMA-10"],
+    "delayed control": TASKS["delayed control"],
 }
 """Those on which the classical LSTM's training was chosen; with 8 hidden units."""
 
@@ -203,6 +204,11 @@ TRIED_CLASSICAL = tuple(
     for rate in (0.02, 0.05)
     for clip in (0, 0.02, 0.2)
 )
+TRIED_CLASSICAL_ON_LONG_SERIES = tuple(
+    f"training.batch_size=10 training.learning_rate={rate} training.clip_norm={clip}"
+    for rate in (0.02, 0.05)
+    for clip in (0, 0.02)
+)
 
 
 def candidates(task: str) -> tuple[str, ...]:
@@ -210,6 +216,11 @@ def candidates(task: str) -> tuple[str, ...]:
     if task == "delayed control":
         return TRIED_ON_LONG_SERIES
     return (*TRIED, *TRIED_ON_NARMA_5) if task == "NARMA-5" else TRIED
+
+
+def classical_candidates(task: str) -> tuple[str, ...]:
+    """The trainings tried on a task with the classical LSTM."""
+    return TRIED_CLASSICAL_ON_LONG_SERIES if task == "delayed control" else TRIED_CLASSICAL
 
 
 def selection_rows(overrides: Sequence[str]) -> list[Row]:
@@ -231,7 +242,7 @@ def selection_rows(overrides: Sequence[str]) -> list[Row]:
             "data": {**series["data"], "validation_fraction": FRACTION},
             "training": {"epochs": 100, "shuffle": True, "schedule": "cosine"},
         }
-        for given in TRIED_CLASSICAL:
+        for given in classical_candidates(task):
             config = configured([*given.split(), *overrides], classical)
             rows.append(Row(_name(task, "classical", given), config))
     return rows
@@ -262,18 +273,13 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
             for given in tried
         ]
         parts.append(f"## {TITLES[name]}\n\n{table(('settings', *TABLE_MODELS), cells)}")
-    classical = [
-        [
-            given.replace("_", "\\_"),
-            *(
-                f"{by_name[_name(task, 'classical', given)].mean('test_mse'):.2e}"
-                for task in CLASSICAL_TASKS
-            ),
-        ]
-        for given in TRIED_CLASSICAL
-    ]
-    heads = [TITLES.get(task, task) for task in CLASSICAL_TASKS]
-    parts.append(f"## Classical LSTM\n\n{table(('settings', *heads), classical)}")
+    for task in CLASSICAL_TASKS:
+        tried = classical_candidates(task)
+        rows = [(given, by_name[_name(task, "classical", given)]) for given in tried]
+        rows.sort(key=lambda row: row[1].mean("test_mse"))
+        lines = [(given.replace("_", "\\_"), error_text(summary)) for given, summary in rows]
+        head = ("settings", "validation error")
+        parts.append(f"## Classical LSTM: {TITLES.get(task, task)}\n\n{table(head, lines)}")
     text = (
         f"# Every setting that was tried\n\n`{command}`\n\nErrors on the validation tail, the last "
         f"{100 * FRACTION:.0f} % of the training windows, mean (± standard deviation) over "
@@ -281,8 +287,9 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
         "for the literature's tasks began with hidden size 6 on two processors with broadcast "
         "input, depth 2, Adam with a learning rate of 0.02 and a cosine schedule, batches of 10, "
         "in order; a line says what was changed. That for the tables began likewise.\n\n"
-        + "\n\n".join(parts)
-        + "\n"
+        "The settings that are listed for NARMA-5 alone were tried after its test error had been "
+        "seen to be above the published one, read as an error in [-1, 1]; none was better on the "
+        "validation tail, and the choice stayed.\n\n" + "\n\n".join(parts) + "\n"
     )
     return [
         write_json(folder / f"{target}.json", command, found, ("seed", "test_mse")),

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hpc_qlstm.analysis.reproduce.cells import Cell, Result
+from hpc_qlstm.analysis.reproduce.cells import Cell, Result, dataset
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.training.setup import build_plan
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Keys of a configuration by section."""
@@ -83,9 +85,18 @@ def configured(overrides: Sequence[str], *settings: Settings) -> Config:
     return load_config(merged({"engine": {"threads": 1}}, *settings), overrides)
 
 
+def check(row: Row) -> None:
+    """Raise InputError, with the row's name, where it cannot be trained. Local."""
+    try:
+        data = dataset(row.config)
+        build_plan(row.config, data.train_x.shape[2], data.train_y.shape[-1])
+    except InputError as error:
+        raise InputError(f"{row.name}: {error}") from None
+
+
 def seeded(study: str, rows: Iterable[Row], seeds: int) -> list[Cell]:
-    """The cells of rows, with seeds from the configured one on; seed by seed, so that equal work
-    lies side by side."""
+    """The cells of rows, row by row, with seeds from the configured one on: equal work lies side by
+    side."""
     cells = []
     for row in rows:
         first = row.config.training.seed

@@ -13,12 +13,9 @@ from hpc_qlstm.analysis.reproduce.paper import table_rows
 from hpc_qlstm.analysis.reproduce.partition_report import write_partitions
 from hpc_qlstm.analysis.reproduce.partitions import partition_rows
 from hpc_qlstm.analysis.reproduce.selection import SEEDS, selection_rows, write_selection
-from hpc_qlstm.analysis.reproduce.study import Row, seeded, summaries
+from hpc_qlstm.analysis.reproduce.study import Row, check, seeded, summaries
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root
-
-_STUDIES = {"fig3": "table1", "fig4": "table1", "fig5": "table2", "fig6": "table2"}
-"""Targets that are drawn from another one's cells."""
 
 _ROWS: dict[str, Callable[[Sequence[str]], list[Row]]] = {
     "table1": lambda overrides: table_rows("table1", overrides),
@@ -63,15 +60,20 @@ def reproduce(
     "section.key=value" for all rows. command: what made it, for the files. Returns the files
     written, none where cells are still missing. Raises InputError.
     """
-    study = _STUDIES.get(target, target)
+    study = reports.STUDY_OF.get(target, target)
     folder = Path(output)
 
     def plan() -> list[Row]:
         if target not in TARGETS:
             raise InputError(f"target {target!r}, allowed: {', '.join(TARGETS)}")
-        return _ROWS[study](overrides)
+        rows = _ROWS[study](overrides)
+        for row in rows:  # a row that cannot be used is refused before any is trained
+            check(row)
+        return rows
 
     rows = on_root(comm, plan)
+    if overrides:
+        command += "  (settings changed by --set: the text below describes the defaults)"
     count = min(seeds, SEEDS) if target == "selection" else seeds
     cells = seeded(study, rows, count)
     results = run_cells(cells, folder / "cells" / study, comm, part=part, say=say)
