@@ -43,10 +43,9 @@ def test_four_partitions(compare, write_config):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("sequence", [False, True])
-def test_six_vqcs_affine_maps_and_mixing(compare, write_config, sequence):
+def test_six_vqcs_affine_maps_and_mixing(compare, write_config):
     config = write_config(
-        model={"extra_vqcs": 2, "mix": True, "affine": True, "sequence": sequence},
+        model={"extra_vqcs": 2, "mix": True, "affine": True},
         partition={"strategy": "overlap", "count": 3},
     )
     compare(config, [(None, "root"), (2, "root"), (3, "replicated"), (6, "root")])

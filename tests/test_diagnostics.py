@@ -56,20 +56,23 @@ def test_values_at_the_first_batch(write_config, tmp_path):
     assert all(0 < value < 1 for row in found["variance"].values() for value in row)
 
 
-@pytest.mark.parametrize("batch_size", [2, 7])
-def test_the_same_on_every_number_of_ranks(hpc_qlstm_run, write_config, tmp_path, batch_size):
+@pytest.mark.parametrize(("batch_size", "ranks"), [(7, 2), (2, 6)])
+def test_the_same_on_every_number_of_ranks(
+    hpc_qlstm_run, write_config, tmp_path, batch_size, ranks
+):
+    """Also where a batch is too small for all replicas."""
     config = write_config(
         model={"hidden_size": 5},
         partition={"strategy": "contiguous", "count": 2},
         training={"batch_size": batch_size, "shuffle": True, "clip_norm": 0.1},
     )
     results = []
-    for ranks in (None, 2, 6):
-        folder = tmp_path / f"ranks-{ranks}"
-        done = hpc_qlstm_run("train", config, "--set", f"output.run_dir={folder}", ranks=ranks)
+    for on in (None, ranks):
+        folder = tmp_path / f"ranks-{on}"
+        done = hpc_qlstm_run("train", config, "--set", f"output.run_dir={folder}", ranks=on)
         assert done.returncode == 0, done.stderr
         results.append(diagnostics(folder))
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
     assert len(results[0]) == 3
     assert results[0][0] != results[0][2]
 

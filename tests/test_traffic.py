@@ -17,12 +17,11 @@ from hpc_qlstm.training.setup import build_dataset
 @pytest.mark.parametrize(
     ("count", "ranks", "sequence", "extra"),
     [
-        (1, 1, False, 2),
+        (1, 1, False, 0),
         (3, 2, False, 0),
         (2, 4, True, 0),
         (1, 3, False, 0),
-        (3, 2, False, 2),
-        (2, 4, True, 2),
+        (3, 2, True, 2),
     ],
 )
 def test_messages_are_as_predicted(
