@@ -100,7 +100,7 @@ def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_
 
 
 @pytest.mark.parametrize(
-    ("campaign", "count"), [("kills", 3), ("surroundings", 3), ("damage", 300)]
+    ("campaign", "count"), [("kills", 2), ("surroundings", 2), ("damage", 200)]
 )
 def test_the_fault_campaign_in_short(campaign, count):
     script = Path(__file__).parents[1] / "scripts" / "fault_campaign.py"

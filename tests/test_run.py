@@ -20,7 +20,7 @@ from hpc_qlstm.training.step import DistributedModel
 from hpc_qlstm.training.trainer import Trainer
 
 COMM = SerialCommunicator()
-FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "circuits"}
+FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "circuits", "diagnostics"}
 FIELDS |= {"messages", "seconds"}
 PNG = b"\x89PNG\r\n\x1a\n"
 

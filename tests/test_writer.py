@@ -104,13 +104,13 @@ def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_a_disk_that_is_really_full(hpc_qlstm_run, write_config, tmp_path, ranks):
-    """A file system of 300 kB, filled up by somebody else in the middle of the run."""
+    """A file system of 600 kB, filled up by somebody else in the middle of the run."""
     import subprocess
 
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("tmpfs cannot be mounted here")

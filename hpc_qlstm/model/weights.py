@@ -78,6 +78,11 @@ class WeightLayout:
         return slice(self.offsets[-2], self.offsets[-1])
 
     @property
+    def readout(self) -> slice:
+        """The part of the vector that the readout owns."""
+        return slice(self.shared.start + self._mixing, self.shared.stop)
+
+    @property
     def _mixing(self) -> int:
         return len(GATES) * self.hidden_size**2 if self.mix else 0
 
@@ -115,7 +120,7 @@ class WeightLayout:
 
     def readout_views(self, flat: Float) -> tuple[Float, Float]:
         """Views of the readout's weight (d_y, d_h) and bias (d_y,)."""
-        section = flat[self.shared][self._mixing :]
+        section = flat[self.readout]
         split = self.output_size * self.hidden_size
         return section[:split].reshape(self.output_size, self.hidden_size), section[split:]
 
