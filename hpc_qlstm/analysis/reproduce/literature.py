@@ -62,7 +62,8 @@ CHOSEN: Mapping[str, Settings] = {
     "NARMA-5": {},
     "NARMA-10": {},
 }
-"""What differs from BASE: the settings with the smallest validation error, see `selection`."""
+"""What differs from BASE, which serves all tasks: it had the smallest validation error on NARMA-5
+over three seeds, and one near the smallest on the others. See `selection`."""
 
 
 CLASSICAL_CHOSEN: Mapping[str, Settings] = {

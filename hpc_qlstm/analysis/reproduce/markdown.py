@@ -61,7 +61,9 @@ def qubits_text(summary: Summary) -> str:
 
 
 def error_text(summary: Summary) -> str:
-    """Mean and standard deviation of the test error."""
+    """Mean and standard deviation of the test error; of a single seed the error."""
+    if len(summary.cells) == 1:
+        return f"{summary.mean('test_mse'):.2e}"
     return f"{summary.mean('test_mse'):.2e} ± {summary.std('test_mse'):.1e}"
 
 

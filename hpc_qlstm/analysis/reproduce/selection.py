@@ -283,13 +283,13 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
     text = (
         f"# Every setting that was tried\n\n`{command}`\n\nErrors on the validation tail, the last "
         f"{100 * FRACTION:.0f} % of the training windows, mean (± standard deviation) over "
-        f"{len(found[0].cells)} seeds, smallest first; the test part is not looked at. The search "
+        f"the seeds ({len(found[0].cells)}), smallest first; the test part is not looked at. The search "
         "for the literature's tasks began with hidden size 6 on two processors with broadcast "
         "input, depth 2, Adam with a learning rate of 0.02 and a cosine schedule, batches of 10, "
         "in order; a line says what was changed. That for the tables began likewise.\n\n"
         "The settings that are listed for NARMA-5 alone were tried after its test error had been "
-        "seen to be above the published one, read as an error in [-1, 1]; none was better on the "
-        "validation tail, and the choice stayed.\n\n" + "\n\n".join(parts) + "\n"
+        "seen to be above the published one, read as an error in [-1, 1]; over three seeds none "
+        "was better on the validation tail, and the choice stayed.\n\n" + "\n\n".join(parts) + "\n"
     )
     return [
         write_json(folder / f"{target}.json", command, found, ("seed", "test_mse")),
