@@ -283,7 +283,8 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
     text = (
         f"# Every setting that was tried\n\n`{command}`\n\nErrors on the validation tail, the last "
         f"{100 * FRACTION:.0f} % of the training windows, mean (± standard deviation) over "
-        f"the seeds ({len(found[0].cells)}), smallest first; the test part is not looked at. The search "
+        f"the seeds ({len(found[0].cells)}), smallest first; the test part is not looked at. The "
+        "search "
         "for the literature's tasks began with hidden size 6 on two processors with broadcast "
         "input, depth 2, Adam with a learning rate of 0.02 and a cosine schedule, batches of 10, "
         "in order; a line says what was changed. That for the tables began likewise.\n\n"
