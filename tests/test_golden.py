@@ -8,23 +8,13 @@ import numpy as np
 import pytest
 
 import hpc_qlstm as hq
+from hpc_qlstm.analysis.reproduce.literature import REFERENCE
 from hpc_qlstm.data import Dataset, Scaler
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 
 GATES = ("forget", "input", "candidate", "output")
-REFERENCE = {
-    "model": {"hidden_size": 5, "ansatz": "ry_brickwork", "depth": 5, "order": "xh"},
-    "training": {
-        "epochs": 100,
-        "batch_size": 10,
-        "optimizer": "rmsprop",
-        "learning_rate": 0.01,
-        "alpha": 0.99,
-        "epsilon": 1e-8,
-    },
-}
 
 
 def reference_trainer(data, engine):

@@ -117,8 +117,10 @@ TRIED_ON_NARMA_5: tuple[str, ...] = (
             "training.batch_size=1",
             "training.batch_size=1 training.clip_norm=0.005",
             "model.encoding=ry",
+            "model.init_scale=0.1",
             "model.init_scale=0.3",
             "model.hidden_size=4",
+            f"model.extra_vqcs=2 {_THREE}",
             _BRICKWORK,
         )
     ),
@@ -284,13 +286,13 @@ def write_selection(target: str, found: list[Summary], folder: Path, command: st
         f"# Every setting that was tried\n\n`{command}`\n\nErrors on the validation tail, the last "
         f"{100 * FRACTION:.0f} % of the training windows, mean (± standard deviation) over "
         f"the seeds ({len(found[0].cells)}), smallest first; the test part is not looked at. The "
-        "search "
-        "for the literature's tasks began with hidden size 6 on two processors with broadcast "
-        "input, depth 2, Adam with a learning rate of 0.02 and a cosine schedule, batches of 10, "
+        "search for the literature's tasks began with hidden size 6 on two processors with "
+        "broadcast input, depth 2, Adam with a learning rate of 0.02 and a cosine schedule, batches of 10, "
         "in order; a line says what was changed. That for the tables began likewise.\n\n"
         "The settings that are listed for NARMA-5 alone were tried after its test error had been "
         "seen to be above the published one, read as an error in [-1, 1]; over three seeds none "
-        "was better on the validation tail, and the choice stayed.\n\n" + "\n\n".join(parts) + "\n"
+        "was better on the validation tail, over six seeds the angles of 0.1 rad were level with "
+        "the choice, and it stayed.\n\n" + "\n\n".join(parts) + "\n"
     )
     return [
         write_json(folder / f"{target}.json", command, found, ("seed", "test_mse")),
