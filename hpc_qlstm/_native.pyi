@@ -75,6 +75,66 @@ class StatePlan:
     @property
     def passes(self) -> int: ...
 
+class PartitionSweep:
+    """The VQCs of one process's partitions over the time steps."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        members: Sequence[tuple[BatchPlan | StatePlan, Sequence[int], int, int, int]],
+        sets: int,
+    ) -> None: ...
+    def begin(self, steps: int, samples: int) -> None: ...
+    def forward(
+        self,
+        t: int,
+        threads: int,
+        state: NDArray[float64],
+        x: NDArray[float64],
+        weights: NDArray[float64],
+        outputs: NDArray[float64],
+    ) -> None: ...
+    def reverse(
+        self,
+        t: int,
+        threads: int,
+        weights: NDArray[float64],
+        cotangents: NDArray[float64],
+        rows: NDArray[float64],
+        to_inputs: NDArray[float64],
+    ) -> None: ...
+
+class ColumnList:
+    """Which column of which part goes to which."""
+
+    def __init__(self, list: Sequence[tuple[int, int, int]]) -> None: ...
+
+def merge_columns(
+    parts: NDArray[float64], counts: Sequence[int], merged: NDArray[float64]
+) -> None: ...
+def add_columns(parts: NDArray[float64], list: ColumnList, sums: NDArray[float64]) -> None: ...
+def block_sums(rows: NDArray[float64], bounds: Sequence[int], sums: NDArray[float64]) -> None: ...
+def add_blocks(
+    received: NDArray[float64],
+    counts: Sequence[int],
+    offsets: Sequence[int],
+    shared_begin: int,
+    begin: int,
+    gradient: NDArray[float64],
+) -> float: ...
+def readout(
+    hidden: NDArray[float64],
+    weight: NDArray[float64],
+    bias: NDArray[float64],
+    out: NDArray[float64],
+) -> None: ...
+def readout_reverse(
+    hidden: NDArray[float64],
+    weight: NDArray[float64],
+    cotangents: NDArray[float64],
+    to_hidden: NDArray[float64],
+    rows: NDArray[float64],
+) -> None: ...
 def available_isas() -> list[str]: ...
 def kernel(isa: str, single: bool = False) -> Kernel | None: ...
 def expectations(

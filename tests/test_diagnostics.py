@@ -11,6 +11,7 @@ import pytest
 import hpc_qlstm
 from hpc_qlstm import load_config
 from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.training.checkpoint import find_checkpoints, position
 from hpc_qlstm.training.setup import build_dataset, build_plan
 
@@ -41,11 +42,13 @@ def test_values_at_the_first_batch(write_config, tmp_path):
             norm = np.sqrt(sum(float((part**2).sum()) for part in parts))
             assert found["gradient_norm"][name][m] == pytest.approx(norm, rel=1e-5)
     local = model.local_cell(range(2))
-    local.begin(model.layout, model.layout.flatten(weights), None)
     rng = np.random.default_rng(0)
-    v = rng.normal(size=(6, 5))
-    local.gates.forward(v)
-    for m, values in enumerate(local.gates.expectations):
+    v = rng.normal(size=(6, 5))  # the hidden units, then the input
+    sweep = local.gates.begin(
+        model.layout.flatten(weights), v[:, None, 4:].copy(), Place(), np.empty((4, 6, 4))
+    )
+    sweep.forward(0, v[:, :4].copy())
+    for m, values in enumerate(sweep.expectations):
         for g in range(4):
             circuit_weights = weights[f"{GATES[g]}.{m}"]
             expected = model.engines[m].expectations(

@@ -152,17 +152,24 @@ def test_cell_follows_its_equations_and_its_derivative():
 
 
 def test_local_exchange_passes_everything_on():
-    exchange = LocalExchange(2)
+    exchange = LocalExchange(3, [[0, 1, 3], [2, 3]], [[0, 1], [2]])
     assert exchange.partitions == range(2)
     assert exchange.updates_cell
-    parts = [np.ones((4, 3, 2)), np.zeros((4, 3, 1))]
-    assert exchange.gather_outputs(parts)[0, 0].tolist() == [1, 1, 0]
-    assert exchange.gather_outputs(parts[:1]) is parts[0]
-    assert exchange.gather_input_gradients(parts) == parts
-    hidden = np.arange(3.0)
-    assert exchange.share_hidden(hidden) is None
-    assert exchange.share_cotangents(hidden) is None
-    assert hidden.tolist() == [0, 1, 2]
+    outputs = exchange.outputs(0, 4, 5)
+    outputs.send[...] = np.arange(60.0).reshape(4, 5, 3)
+    outputs.start()
+    assert outputs.finish() is outputs.send
+    for of_state, expected in ((False, [0, 1, 3, 2 + 4]), (True, [0, 1, 2])):
+        inputs = exchange.inputs(0, 2, of_state=of_state)
+        inputs.send[...] = np.arange(inputs.send.shape[1])
+        inputs.start()
+        sums = np.zeros((2, len(expected)))
+        inputs.finish(sums)
+        assert sums.tolist() == [expected] * 2
+    shared = exchange.shared(0, 1, 2)
+    shared.buffer[...] = 7.0
+    shared.share()
+    assert (shared.buffer == 7.0).all()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ change the last digits.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import ClassVar, Literal
 
@@ -97,7 +98,7 @@ class NativeEngine(Engine):
         self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
     ) -> Float:
         """See Engine."""
-        plan = self._plan(circuit)
+        plan = self.plan(circuit)
         self.executions += weights.shape[0] * features.shape[0]
         outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
         try:
@@ -115,7 +116,7 @@ class NativeEngine(Engine):
         draw: Draw | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
-        plan = self._plan(circuit)
+        plan = self.plan(circuit)
         rows = (weights.shape[0], features.shape[0])
         self.executions += rows[0] * rows[1]
         outputs = np.empty((*rows, circuit.outputs))
@@ -143,7 +144,7 @@ class NativeEngine(Engine):
         outputs = np.empty(cotangent.shape)
         gradient = np.empty(weights.shape)
         to_features = np.empty(features.shape)
-        plan = self._plan(circuit)
+        plan = self.plan(circuit)
         try:
             _native.vjp_sum(
                 plan,
@@ -160,7 +161,13 @@ class NativeEngine(Engine):
             raise _input_error(error, features, weights, cotangent) from None
         return outputs, gradient, to_features
 
-    def _plan(self, circuit: Circuit) -> _Plan:
+    @property
+    def kernel(self) -> _native.Kernel:
+        """The kernels of this engine's instruction set and precision."""
+        return self._kernel
+
+    def plan(self, circuit: Circuit) -> _Plan:
+        """The compiled circuit. Raises UnsupportedError for one beyond the engine."""
         entry = self._plans.get(id(circuit))
         if entry is not None:
             return entry[1]
@@ -241,12 +248,17 @@ def create_file_writer() -> _native.FileWriter:
 
 def _kernel(isa: str | None, precision: Precision) -> _native.Kernel:
     wanted = isa or os.environ.get(ISA_VARIABLE)
-    allowed = _native.available_isas()
-    kernel = _native.kernel(wanted or allowed[-1], precision == "single")
+    kernel = _find_kernel(wanted, precision == "single")
     if kernel is None:
         where = "engine native: isa" if isa else f"environment variable {ISA_VARIABLE}"
-        raise InputError(f"{where} is {wanted!r}, allowed on this processor: {', '.join(allowed)}")
+        allowed = ", ".join(_native.available_isas())
+        raise InputError(f"{where} is {wanted!r}, allowed on this processor: {allowed}")
     return kernel
+
+
+@functools.cache
+def _find_kernel(isa: str | None, single: bool) -> _native.Kernel | None:
+    return _native.kernel(isa or _native.available_isas()[-1], single)
 
 
 def _default_threads() -> int:

@@ -23,6 +23,7 @@
 #include "state_plan.hpp"
 
 void define_system(nanobind::module_& m);  // bindings_system.cpp
+void define_sweeps(nanobind::module_& m);  // bindings_sweep.cpp
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -289,4 +290,5 @@ NB_MODULE(_native, m) {
     }, nb::rv_policy::reference, "isa"_a, "single"_a = false, "The kernels of that name, or None.");
     define_calls<BatchPlan>(m);
     define_calls<StatePlan>(m);
+    define_sweeps(m);
 }

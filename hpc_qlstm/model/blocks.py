@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.engines import native_sweep
 
 MAX_BLOCKS = 16
 """Most blocks of a batch, and so the most replicas that can share one. A constant of the numerics:
@@ -32,13 +33,13 @@ def share(bounds: Bounds, part: int, parts: int) -> Bounds:
     return bounds[blocks * part // parts : blocks * (part + 1) // parts + 1]
 
 
-def block_sums(rows: Float, bounds: Bounds, axis: int = 0) -> Float:
-    """Sums over blocks of samples: K sums replace the n samples along `axis`.
+def block_sums(rows: Float, bounds: Bounds) -> Float:
+    """Sums over blocks of samples, (K, ...) from rows (n, ...), C-contiguous.
 
-    rows (..., n, ...); bounds are relative to bounds[0].
+    bounds are relative to bounds[0]. A block's rows are added one after the other.
     """
-    if len(bounds) - 1 == rows.shape[axis]:
+    if len(bounds) - 1 == rows.shape[0]:
         return rows  # every sample is a block of its own
-    starts = np.subtract(bounds[:-1], bounds[0])
-    sums: Float = np.add.reduceat(rows, starts, axis=axis)
+    sums: Float = np.empty((len(bounds) - 1, *rows.shape[1:]))
+    native_sweep.block_sums(rows.reshape(rows.shape[0], -1), bounds, sums.reshape(len(sums), -1))
     return sums

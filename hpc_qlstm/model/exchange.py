@@ -1,8 +1,11 @@
 """What the recurrence needs of its surroundings: where the other partitions' values come from.
 
-The model is written once, for one process and for many. It computes the partitions that are here
-and asks an Exchange for the rest. This module has the protocol and its trivial implementation;
-the one over MPI is in `hpc_qlstm.parallel.exchange`.
+The model is written once, for one process and for many. It computes the partitions that are here,
+packs what others need, and asks an Exchange for the rest. This module has the protocol and its
+trivial implementation; the one over MPI is in `hpc_qlstm.parallel.exchange`.
+
+A batch may be cut into parts that go through the time steps side by side (`slot` counts them), so
+that what one part has to say travels while another one computes.
 """
 
 from __future__ import annotations
@@ -13,6 +16,48 @@ from typing import Protocol
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.engines.native_sweep import ColumnList, add_columns, column_list
+
+Columns = Sequence[Sequence[int]]
+"""For each partition the columns of its inputs in a vector, for example of I_m in v_t."""
+
+
+class OutputsGather(Protocol):
+    """Outputs of a group of VQCs, from the local partitions to all of them."""
+
+    send: Float
+    """(n, B, width): the local partitions' outputs (n, B, d_h^(m)) go to its first columns."""
+
+    def start(self) -> None:
+        """`send` is filled, and may travel. Collective."""
+
+    def finish(self, needed: bool = True) -> Float:
+        """Outputs (n, B, d_h) of all partitions; not filled where not `needed`. Collective.
+
+        Valid until the next start.
+        """
+
+
+class InputsGather(Protocol):
+    """Gradients by what the partitions' VQCs read, from the local ones to all of them."""
+
+    send: Float
+    """(B, width): the local partitions' gradients (B, D_m) go to its first columns."""
+
+    def start(self) -> None:
+        """`send` is filled, and may travel. Collective."""
+
+    def finish(self, sums: Float | None) -> None:
+        """Add every partition's gradient to sums (B, n) in partition order. Collective."""
+
+
+class Shared(Protocol):
+    """An array that the rank that updates the cell fills, and that all ranks of the row need."""
+
+    buffer: Float
+
+    def share(self) -> None:
+        """Give everybody what rank 0 of the row has in the buffer. Collective."""
 
 
 class Exchange(Protocol):
@@ -26,53 +71,73 @@ class Exchange(Protocol):
     def updates_cell(self) -> bool:
         """Whether this rank computes the cell update, the readout and the loss."""
 
-    def gather_outputs(self, local: Sequence[Float]) -> Float | None:
-        """Gate outputs (4, B, d_h) of all partitions from the local ones (4, B, d_h^(m)).
+    def outputs(self, slot: int, sets: int, batch: int) -> OutputsGather:
+        """The gathering of outputs of groups of so many VQCs a partition."""
 
-        None on a rank that does not update the cell.
-        """
+    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> InputsGather:
+        """The gathering of gradients of v_t; of_state: of o*tanh(c_t), by the extra VQCs."""
 
-    def gather_everywhere(self, local: Sequence[Float]) -> Float:
-        """As `gather_outputs` for any group of VQCs, (n, B, d_h), on every rank."""
-
-    def share_hidden(self, hidden: Float) -> None:
-        """Give every rank o*tanh(c_t) (B, d_h), in place; it is h_t without extra VQCs."""
-
-    def share_cotangents(self, cotangents: Float) -> None:
-        """Give every rank the cotangents of a group's outputs (n, B, d_h), in place."""
-
-    def gather_input_gradients(
-        self, local: Sequence[Float], *, of_state: bool = False
-    ) -> list[Float] | None:
-        """Gradients (B, D_m) of v_t by every partition's inputs, in partition order.
-
-        of_state: of o*tanh(c_t), by what the extra VQCs read of it. None on a rank that does not
-        update the cell.
-        """
+    def shared(self, slot: int, sets: int, batch: int) -> Shared:
+        """A buffer (sets, B, d_h): o*tanh(c_t), or the cotangents of a group's outputs."""
 
 
 class LocalExchange:
-    """All partitions are in this process; nothing moves."""
+    """All partitions are in this process; nothing moves.
+
+    inputs, state_inputs: the columns of v_t, and of o*tanh(c_t), that each partition reads.
+    """
 
     updates_cell = True
 
-    def __init__(self, count: int) -> None:
-        self.partitions = range(count)
+    def __init__(self, hidden_size: int, inputs: Columns, state_inputs: Columns = ()) -> None:
+        self.partitions = range(len(inputs))
+        self._hidden_size = hidden_size
+        self._columns = [inputs, state_inputs]
+        self._lists = [
+            column_list([self.partitions], columns) if columns else ColumnList([])
+            for columns in self._columns
+        ]
 
-    def gather_outputs(self, local: Sequence[Float]) -> Float:
+    def outputs(self, slot: int, sets: int, batch: int) -> OutputsGather:
         """See Exchange."""
-        return local[0] if len(local) == 1 else np.concatenate(local, axis=2)
+        return _LocalOutputs(np.empty((sets, batch, self._hidden_size)))
 
-    gather_everywhere = gather_outputs
-
-    def share_hidden(self, hidden: Float) -> None:
+    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> InputsGather:
         """See Exchange."""
+        width = sum(map(len, self._columns[of_state]))
+        return _LocalInputs(np.empty((batch, width)), self._lists[of_state])
 
-    def share_cotangents(self, cotangents: Float) -> None:
+    def shared(self, slot: int, sets: int, batch: int) -> Shared:
         """See Exchange."""
+        return _LocalShared(np.empty((sets, batch, self._hidden_size)))
 
-    def gather_input_gradients(
-        self, local: Sequence[Float], *, of_state: bool = False
-    ) -> list[Float]:
-        """See Exchange."""
-        return list(local)
+
+class _LocalOutputs:
+    def __init__(self, send: Float) -> None:
+        self.send = send
+
+    def start(self) -> None:
+        pass
+
+    def finish(self, needed: bool = True) -> Float:
+        return self.send
+
+
+class _LocalInputs:
+    def __init__(self, send: Float, added: ColumnList) -> None:
+        self.send, self._added = send, added
+
+    def start(self) -> None:
+        pass
+
+    def finish(self, sums: Float | None) -> None:
+        assert sums is not None
+        add_columns(self.send[None], self._added, sums)
+
+
+class _LocalShared:
+    def __init__(self, buffer: Float) -> None:
+        self.buffer = buffer
+
+    def share(self) -> None:
+        pass

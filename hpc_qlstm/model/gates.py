@@ -3,55 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.engines import spsa
 from hpc_qlstm.engines.base import Engine, Gradient
-from hpc_qlstm.engines.draw import Draw
-from hpc_qlstm.engines.parameter_shift import contract
-from hpc_qlstm.engines.parameter_shift import jacobian as shifted_jacobian
+from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.engines.native_sweep import NativeSweep, NativeSweeps, SweepMember
 from hpc_qlstm.errors import EngineError
+from hpc_qlstm.model.engine_sweep import EngineSweep
+from hpc_qlstm.model.sweep import GradientMethod, GroupMember, Place
+from hpc_qlstm.model.weights import Group, WeightLayout
+
+__all__ = ["GateSweep", "GradientMethod", "LocalGates", "Place"]
 
 
-@dataclass(frozen=True)
-class GradientMethod:
-    """How a circuit's gradient is taken; step (radians) and average are those of spsa."""
+class GateSweep(Protocol):
+    """A group of VQCs on one part of a batch: `forward` for t = 0 .. T-1, then back. Local."""
 
-    name: Gradient
-    step: float = 0.2
-    average: int = 1
+    def forward(self, t: int, state: Float) -> None:
+        """Step t from the state (B, d_h): fills the first columns of `outputs`."""
 
+    def begin_reverse(self) -> None:
+        """Start the reverse sweep over the steps seen."""
 
-@dataclass(frozen=True)
-class Place:
-    """Where a sweep stands in a run, for the random numbers of engines that sample.
+    def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
+        """Step t back, from the cotangents (n, B, d_h) of all partitions' outputs.
 
-    key: the sweep, for example (phase, epoch, batch); first: the number of the first sample here
-    in the whole batch.
-    """
+        Adds to rows (B, R), the gradients of the weights of all local partitions as in their
+        section of the flat vector; fills the first columns of to_inputs (B, width).
+        """
 
-    key: tuple[int, ...] = ()
-    first: int = 0
+    @property
+    def expectations(self) -> list[Float]:
+        """Expectation values (n, B, d_h^(m)) of each partition at the newest step."""
+
+    def release(self) -> None:
+        """The sweep is over, and its memory may serve another one."""
 
 
 class LocalGates:
-    """Gate outputs and their vector-Jacobian products for consecutive partitions.
+    """Makes sweeps of a group of VQCs of consecutive partitions.
 
-    engines, circuits, inputs (indices or a slice of v_t), outputs (slices of the hidden vector) and
-    weights (4, *weight_shape) are given for each partition; first: the number of the first one.
-    Other groups of VQCs than the gates (see `LocalCell`) have their own number in place of 4 and a
-    `stream` of random numbers of their own; what stands for v_t is then what they read.
-    Given affine maps (4, 2, d_h^(m)) of the partitions in `begin`, outputs are scale * <Z> + shift,
-    and weight rows have the derivatives by scales and shifts behind those by circuit weights.
+    engines: one for each of `partitions`; layout: of all weights; group: which VQCs of a partition;
+    picks: for each partition and feature its column of the state, or -1 - k for column k of x_t;
+    stream: words that tell its random numbers from those of other groups.
 
     With `parameter_shift` and `spsa` all time steps go to an engine in one call at the begin of the
-    reverse sweep; with `adjoint` each step of it makes its own call.
-    `seconds` counts the time spent here since it was last set.
+    reverse sweep; with `adjoint` each step of it makes its own call. The native engine with its
+    adjoint method and no affine maps takes one call a step for all partitions.
+    `seconds` counts the time spent in sweeps since it was last set.
 
     An engine that fails does not leave other ranks waiting: from then on all values here are NaN,
     which every rank sees in the loss or the gradient, and `take_failure` tells why.
@@ -61,163 +64,108 @@ class LocalGates:
         self,
         engines: Sequence[Engine],
         gradient: GradientMethod,
-        circuits: Sequence[Circuit],
-        inputs: Sequence[NDArray[np.int64] | slice],
+        layout: WeightLayout,
+        partitions: range,
+        group: Group,
+        picks: Sequence[Sequence[int]],
         outputs: Sequence[slice],
-        first: int = 0,
         stream: tuple[int, ...] = (),
     ) -> None:
         self.engines = engines
-        self._gradient = gradient
-        self._circuits = circuits
-        self._inputs = inputs
-        self._outputs = outputs
-        self._first = first
-        self._stream = stream
-        self._exact = all(engine.capabilities.exact for engine in engines)
-        self._adjoint = gradient.name == "adjoint"
-        # Engines with an adjoint method are this package's own, and fail with an exception only.
-        self._may_fail = any(engine.capabilities.gradient != "adjoint" for engine in engines)
-        self._drawing = not self._exact or gradient.name == "spsa"
-        self._weights: Sequence[Float] = ()
-        self._maps: Sequence[Float] | None = None
-        self._values: list[list[Float]] = []
-        self._features: list[list[Float]] = []
-        self._jacobians: list[Float] = []
-        self._place = Place()
-        self._failure: EngineError | None = None
-        self.expectations: list[Float] = []
-        """Expectation values (4, B, d_h^(m)) of each partition at the newest step."""
         self.seconds = 0.0
+        self.failure: EngineError | None = None
+        self.newest: list[GateSweep] = []
+        """The sweeps of the newest batch, one for each part of it."""
+        self.method = gradient
+        self.first = partitions.start
+        self.stream = stream
+        begin = layout.offsets[partitions.start]
+        self.members = [
+            GroupMember(
+                layout.circuit(m, group),
+                columns,
+                layout.row_range(m, group),
+                layout.row_range(m, group).start - begin,
+                output,
+            )
+            for m, columns, output in zip(partitions, picks, outputs, strict=True)
+        ]
+        self.sets = len(layout.groups[group])
+        self.affine = layout.affine
+        self._native = self._native_sweeps()
 
     @property
     def gradient(self) -> Gradient:
         """The name of the gradient method."""
-        return self._gradient.name
+        return self.method.name
 
-    def begin(
-        self,
-        weights: Sequence[Float],
-        place: Place | None = None,
-        maps: Sequence[Float] | None = None,
-    ) -> None:
-        """Start a forward sweep with these weights and affine maps; forgets earlier steps."""
-        self._weights = [np.ascontiguousarray(each) for each in weights]
-        self._maps = maps
-        self._values = []
-        self._features = []
-        self._jacobians = []
-        self._place = place or Place()
+    @property
+    def circuits(self) -> list[Circuit]:
+        """The circuit of each local partition."""
+        return [member.circuit for member in self.members]
 
-    def forward(self, v: Float) -> list[Float]:
-        """Outputs (4, B, d_h^(m)) of each partition at the next step, from v_t (B, D)."""
-        start = perf_counter()
-        features = [np.array(v[:, index], order="C") for index in self._inputs]
-        self._features.append(features)
-        if self._may_fail:
-            outputs = [self._guarded_forward(m) for m in range(len(features))]
-        else:
-            outputs = [
-                engine.expectations_group(circuit, x, w)
-                for engine, circuit, x, w in zip(
-                    self.engines, self._circuits, features, self._weights, strict=True
-                )
-            ]
-        self.expectations = outputs
-        if self._maps is not None:
-            self._values.append(outputs)
-            outputs = [
-                maps[:, None, 0] * values + maps[:, None, 1]
-                for maps, values in zip(self._maps, outputs, strict=True)
-            ]
-        self.seconds += perf_counter() - start
-        return outputs
+    @property
+    def expectations(self) -> list[Float]:
+        """Expectation values (n, B, d_h^(m)) of each partition at the newest batch's last step."""
+        parts = [sweep.expectations for sweep in self.newest]
+        return [np.concatenate(values, axis=1) for values in zip(*parts, strict=True)]
 
-    def begin_reverse(self) -> None:
-        """Start the reverse sweep over the steps seen since `begin`."""
-        if self._adjoint or not self._features:
-            return
-        start = perf_counter()
-        self._jacobians = [self._jacobian(m) for m in range(len(self._circuits))]
-        self.seconds += perf_counter() - start
+    def begin(self, flat: Float, x: Float, place: Place, outputs: Float) -> GateSweep:
+        """Start a sweep over x (B, T, d_x) with the flat weights.
 
-    def reverse(self, step: int, cotangents: Float) -> tuple[list[Float], list[Float]]:
-        """Weight rows (4, B, weight_count), longer with affine maps, and input gradients (B, D_m).
-
-        cotangents: those of all gate outputs at this step, (4, B, d_h).
+        outputs (n, B, width): where each step's outputs go.
         """
-        start = perf_counter()
-        weight_rows, input_gradients = [], []
-        for m, circuit in enumerate(self._circuits):
-            features = self._features[step][m]
-            # A copy where the outputs are not all of the hidden vector.
-            cotangent = outer = np.ascontiguousarray(cotangents[:, :, self._outputs[m]])
-            if self._maps is not None:
-                cotangent = outer * self._maps[m][:, None, 0]
-            if self._adjoint:
-                _, rows, to_features = self.engines[m].vjp_group(
-                    circuit, features, self._weights[m], cotangent
-                )
-            else:
-                derivative = self._jacobians[m][:, step]
-                rows, to_features = contract(circuit, features, derivative, cotangent)
-            if self._maps is not None:
-                rows = np.concatenate([rows, outer * self._values[step][m], outer], axis=2)
-            weight_rows.append(rows)
-            input_gradients.append(np.add.reduce(to_features, axis=0))
-        self.seconds += perf_counter() - start
-        return weight_rows, input_gradients
+        if self._native is not None:
+            return _TimedSweep(self, self._native.begin(flat, x), outputs)
+        return EngineSweep(self, flat, x, place, outputs)
 
     def take_failure(self) -> EngineError | None:
         """The EngineError of the first engine that failed, if any; it is forgotten here."""
-        failure, self._failure = self._failure, None
+        failure, self.failure = self.failure, None
         return failure
 
-    def _guarded_forward(self, m: int) -> Float:
-        """The outputs of partition m at the newest step; NaN after a failure, here or elsewhere."""
-        circuit, step = self._circuits[m], len(self._features) - 1
-        features = self._features[step][m]
-        if self._failure is None and np.isfinite(features).all():
-            draw = self._draw(m, step, features.shape[0]) if self._drawing else None
-            try:
-                return self.engines[m].expectations_group(circuit, features, self._weights[m], draw)
-            except EngineError as error:
-                self._failure = error
-        return np.full((len(self._weights[m]), features.shape[0], circuit.outputs), np.nan)
-
-    def _jacobian(self, m: int) -> Float:
-        """Derivatives (4, T, B, A, n_out) of partition m's outputs by its angles, of all steps."""
-        circuit, steps = self._circuits[m], len(self._features)
-        features = np.concatenate([step[m] for step in self._features])
-        batch = features.shape[0] // steps
-        shape = (len(self._weights[m]), steps, batch, circuit.angle_count, circuit.outputs)
-        if self._failure is None and np.isfinite(features).all():
-            try:
-                return self._derivative(m, features).reshape(shape)
-            except EngineError as error:
-                self._failure = error
-        return np.full(shape, np.nan)
-
-    def _derivative(self, m: int, features: Float) -> Float:
-        engine, circuit, weights = self.engines[m], self._circuits[m], self._weights[m]
-        steps = len(self._features)
-        draw = None
-        if self._drawing:
-            samples = self._draw(m, steps, features.shape[0] // steps)
-            draw = samples.tiled(steps)
-        if self._gradient.name == "spsa":
-            assert draw is not None
-            return spsa.jacobian(
-                engine,
-                circuit,
-                features,
-                weights,
-                draw,
-                self._gradient.step,
-                self._gradient.average,
+    def _native_sweeps(self) -> NativeSweeps | None:
+        engine = self.engines[0] if self.engines else None
+        same = all(each is engine for each in self.engines)
+        if not isinstance(engine, NativeEngine) or not same or self.affine:
+            return None
+        if self.method.name != "adjoint":
+            return None
+        members = [
+            SweepMember(
+                each.circuit, each.picks, each.weights.start, each.rows_begin, each.outputs.start
             )
-        return shifted_jacobian(engine, circuit, features, weights, draw, with_outputs=False)[1]
+            for each in self.members
+        ]
+        return NativeSweeps(engine, members, self.sets)
 
-    def _draw(self, m: int, call: int, samples: int) -> Draw:
-        key = (self._first + m, *self._place.key, call, *self._stream)
-        return Draw.of_samples(key, samples, self._place.first)
+
+class _TimedSweep:
+    """A sweep of the native engine, its time counted."""
+
+    def __init__(self, group: LocalGates, sweep: NativeSweep, outputs: Float) -> None:
+        self._group, self._sweep, self._outputs = group, sweep, outputs
+
+    def forward(self, t: int, state: Float) -> None:
+        start = perf_counter()
+        self._sweep.forward(t, state, self._outputs)
+        self._group.seconds += perf_counter() - start
+
+    def begin_reverse(self) -> None:
+        pass
+
+    def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
+        start = perf_counter()
+        self._sweep.reverse(t, cotangents, rows, to_inputs)
+        self._group.seconds += perf_counter() - start
+
+    @property
+    def expectations(self) -> list[Float]:
+        ends = np.cumsum([circuit.outputs for circuit in self._group.circuits])
+        return [
+            self._outputs[:, :, end - circuit.outputs : end].copy()
+            for end, circuit in zip(ends, self._group.circuits, strict=True)
+        ]
+
+    def release(self) -> None:
+        self._sweep.release()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines.base import Engine, Gradient
-from hpc_qlstm.model.gates import LocalGates, Place
-from hpc_qlstm.model.weights import Group, WeightLayout
+from hpc_qlstm.model.gates import LocalGates
+from hpc_qlstm.model.weights import Group
 
 
 @dataclass(frozen=True)
@@ -17,9 +16,11 @@ class LocalCell:
 
     hidden maps o*tanh(c_t) to h_t, prediction maps it to what the readout sees (Chen, Yoo and Fang
     2020; the paper's N_extra = 2, equation 12); both are None where the cell has four VQCs.
+    weights: in the section of the flat vector that the partitions own.
     """
 
     partitions: range
+    weights: int
     gates: LocalGates
     hidden: LocalGates | None = None
     prediction: LocalGates | None = None
@@ -51,13 +52,6 @@ class LocalCell:
         """Count `seconds` from here."""
         for _, group in self.groups:
             group.seconds = 0.0
-
-    def begin(self, layout: WeightLayout, flat: Float, place: Place | None) -> None:
-        """Start a forward sweep with these weights; forgets the sweep before."""
-        here = self.partitions
-        for name, group in self.groups:
-            maps = [layout.affine_maps(flat, m, name) for m in here] if layout.affine else None
-            group.begin([layout.stacked(flat, m, name) for m in here], place, maps)
 
     def raise_failure(self) -> None:
         """Raise the EngineError of the first engine that failed, if any, and forget all."""

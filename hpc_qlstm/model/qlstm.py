@@ -6,6 +6,7 @@ Modular Quantum Computers" (arXiv 2503.14088), equations 2 to 8.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -20,12 +21,14 @@ from hpc_qlstm.errors import InputError, UnsupportedError
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
 from hpc_qlstm.model.cell import EXTRAS, Cell
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
-from hpc_qlstm.model.gates import GradientMethod, LocalGates, Place
+from hpc_qlstm.model.gates import LocalGates
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
-from hpc_qlstm.model.recurrence import Index, Trace, Wiring, forward, reverse
+from hpc_qlstm.model.recurrence import Sweep, Wiring, forward, reverse
+from hpc_qlstm.model.sweep import GradientMethod, Place
 from hpc_qlstm.model.weights import Group, WeightLayout
 from hpc_qlstm.partition import Order, Partition
+from hpc_qlstm.partition.partition import hidden_indices
 
 _OWN_SWEEPS = 2**32
 """First word of the keys of sweeps that no run has given a place; beyond all seeds."""
@@ -38,13 +41,13 @@ class BlockGradients:
     loss (K,): squared errors; partitions (K, n): gradients of the local partitions' section of
     the flat vector; shared (K, ..): of what no partition owns, mixing and readout. loss and shared
     are zero on a rank that does not update the cell. to_x (B, T, d_x): the gradient of the inputs,
-    not summed.
+    not summed, where it was asked for.
     """
 
     loss: Float
     partitions: Float
     shared: Float
-    to_x: Float
+    to_x: Float | None
 
 
 class QLSTM:
@@ -105,16 +108,22 @@ class QLSTM:
                 f"model.extra_vqcs is {extra_vqcs!r}{own}, allowed: 0, or 2 with a named ansatz"
             )
 
+        made: dict[tuple[int, int, int], Circuit] = {}
+
         def build(inputs: Sequence[int], m: int) -> Circuit:
-            return build_ansatz(
-                ansatz,
-                qubits=self.partition.qubits[m],
-                features=len(inputs),
-                outputs=self.partition.outputs[m],
-                depth=depth,
-                encoding=encoding,
-                reupload=reupload,
-            )
+            sizes = (self.partition.qubits[m], len(inputs), self.partition.outputs[m])
+            if sizes not in made:  # a thousand partitions have one or two circuits
+                qubits, features, outputs = sizes
+                made[sizes] = build_ansatz(
+                    ansatz,
+                    qubits=qubits,
+                    features=features,
+                    outputs=outputs,
+                    depth=depth,
+                    encoding=encoding,
+                    reupload=reupload,
+                )
+            return made[sizes]
 
         self.circuits = tuple(circuits or ()) or tuple(
             build(inputs, m) for m, inputs in enumerate(self.partition.inputs)
@@ -134,7 +143,7 @@ class QLSTM:
         Cell(0, 0, 0)  # refuses an instruction set that is not there now, not in the first step
         if isinstance(engine, Engine):
             gradient = _gradient_for(engine, gradient)
-            for circuit in (*self.circuits, *self.extra_circuits):
+            for circuit in {id(c): c for c in (*self.circuits, *self.extra_circuits)}.values():
                 engine.check(circuit)
         self._gradient = gradient
         self._sweeps = 0
@@ -142,14 +151,7 @@ class QLSTM:
             self.circuits, hidden_size, output_size, affine, self.extra_circuits, mix
         )
         start = 0 if order == "hx" else input_size
-        self._wiring = Wiring(
-            [_entries(part) for part in self.partition.inputs],
-            [_entries(part) for part in self.state_inputs],
-            slice(start, start + hidden_size),
-            input_size,
-            hidden_size,
-            sequence,
-        )
+        self._wiring = Wiring(slice(start, start + hidden_size), input_size, hidden_size, sequence)
 
     @property
     def gradient(self) -> Gradient:
@@ -165,7 +167,7 @@ class QLSTM:
 
         Engines that sample draw anew in every call. Raises EngineError when a backend fails.
         """
-        exchange = LocalExchange(self.partition.count)
+        exchange = self.local_exchange()
         local = self.local_cell(exchange.partitions)
         prediction = self.predict_local(
             self.layout.flatten(weights), self._checked(x), exchange, local, self._next_place()
@@ -194,7 +196,7 @@ class QLSTM:
         x, y = self._checked(x), float_array("y", y)
         if y.shape != self.prediction_shape(x):
             raise InputError(f"y has shape {y.shape}, allowed: {self.prediction_shape(x)}")
-        exchange = LocalExchange(self.partition.count)
+        exchange = self.local_exchange()
         local = self.local_cell(exchange.partitions)
         bounds = block_bounds(x.shape[0])
         parts = self.gradient_blocks(
@@ -206,12 +208,14 @@ class QLSTM:
             exchange,
             local,
             self._next_place(),
+            with_inputs=True,
         )
         local.raise_failure()
         flat = np.concatenate(
             [np.add.reduce(parts.partitions, axis=0), np.add.reduce(parts.shared, axis=0)]
         )
         loss = float(np.add.reduce(parts.loss)) / y.size
+        assert parts.to_x is not None
         return loss, self.layout.views(flat), parts.to_x
 
     def predict_local(
@@ -225,8 +229,11 @@ class QLSTM:
         """Predictions on ranks that update the cell, None on others. Collective on the row."""
         if not x.shape[0]:
             return np.empty(self.prediction_shape(x))
-        trace = self._forward(flat, x, local, exchange, place)
-        return self._read(flat, trace) if exchange.updates_cell else None
+        sweeps = self._forward(flat, x, local, exchange, place)
+        read = self._read(flat, sweeps[0].read) if exchange.updates_cell else None
+        for sweep in sweeps:
+            sweep.release()
+        return read
 
     def gradient_blocks(
         self,
@@ -238,99 +245,117 @@ class QLSTM:
         exchange: Exchange,
         local: LocalCell,
         place: Place | None = None,
+        parts: Sequence[int] = (),
+        *,
+        with_inputs: bool = False,
     ) -> BlockGradients:
         """Loss and gradients of the samples x (B, T, d_x), y, summed over the blocks `bounds`.
 
         total: samples of the whole batch, of which these may be a part: the loss is the mean over
-        all of them. flat: all weights. Collective on the row.
+        all of them. flat: all weights. parts: the samples are cut here, and the pieces take turns
+        in the recurrence. with_inputs: also the gradient of x. Collective on the row.
         """
-        blocks, layout = len(bounds) - 1, self.layout
+        samples, blocks, layout = x.shape[0], len(bounds) - 1, self.layout
+        cuts = [0, *parts, samples]
+        pieces = [slice(a, b) for a, b in itertools.pairwise(cuts)]
         loss: Float = np.zeros(blocks)
         shared: Float = np.zeros((blocks, layout.shared.stop - layout.shared.start))
-        trace = self._forward(flat, x, local, exchange, place)
-        to_read = np.zeros_like(trace.read)
+        sweeps = self._forward(flat, x, local, exchange, place, pieces)
+        read = sweeps[0].read
+        if len(sweeps) > 1:
+            read = np.concatenate([sweep.read for sweep in sweeps], axis=1)
+        to_read = np.zeros_like(read)
         readout_rows: Float = np.empty(0)
         if exchange.updates_cell:
-            prediction = self._read(flat, trace)
+            prediction = self._read(flat, read)
             loss = block_sums(squared_errors(prediction, y), bounds)
-            per_sample = prediction[0].size
+            per_sample = y.size // y.shape[0]
             to_prediction = (2.0 / (total * per_sample)) * (prediction - y)
             weight, _ = layout.readout_views(flat)
-            source = trace.read.swapaxes(0, 1) if self.sequence else trace.read[-1]
-            by_read, rows = readout_backward(np.ascontiguousarray(source), weight, to_prediction)
+            source = read.swapaxes(0, 1) if self.sequence else read[-1]
+            by_read, readout_rows = readout_backward(
+                np.ascontiguousarray(source), weight, to_prediction
+            )
             if self.sequence:
                 to_read[...] = by_read.swapaxes(0, 1)
-                rows = np.add.reduce(rows, axis=1)
+                readout_rows = np.add.reduce(readout_rows, axis=1)
             else:
                 to_read[-1] = by_read
-            readout_rows = rows
-        swept = reverse(trace, to_read, self._wiring, local, exchange, layout.mixing(flat))
-        if exchange.updates_cell:
-            if swept.mixing is not None:
-                readout_rows = np.concatenate([swept.mixing, readout_rows], axis=1)
-            shared = block_sums(readout_rows, bounds)
-        sums = [
-            self._section_sums(swept.groups, k, m, bounds)
-            for k, m in enumerate(exchange.partitions)
-        ]
-        return BlockGradients(
-            loss,
-            np.concatenate(sums, axis=1),
-            shared,
-            np.ascontiguousarray(swept.to_x.swapaxes(0, 1)),
+        rows: Float = np.zeros((samples, local.weights))
+        reverse(
+            sweeps,
+            [to_read[:, piece] for piece in pieces],
+            [rows[piece] for piece in pieces],
+            with_inputs=with_inputs,
         )
-
-    def _section_sums(
-        self, groups: Mapping[Group, Sequence[Float]], k: int, m: int, bounds: Bounds
-    ) -> Float:
-        """Sums over blocks (K, n) of all weights of partition m, which is number k here."""
-        blocks = len(bounds) - 1
-        parts = [
-            np.swapaxes(block_sums(groups[name][k], bounds, axis=1), 0, 1).reshape(blocks, -1)
-            for name in self.layout.groups
-            if name in groups
-        ]
-        if len(parts) < len(self.layout.groups):  # one time step has no h_t that anything reads
-            parts.insert(1, np.zeros((blocks, parts[1].shape[1])))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if exchange.updates_cell:
+            mixing = [sweep.mixing_rows for sweep in sweeps if sweep.mixing_rows is not None]
+            if mixing:
+                readout_rows = np.concatenate([np.concatenate(mixing), readout_rows], axis=1)
+            shared = block_sums(readout_rows, bounds)
+        to_x = None
+        if with_inputs:
+            to_x = np.concatenate([np.stack(sweep.to_x, axis=1) for sweep in sweeps])
+        for sweep in sweeps:
+            sweep.release()
+        return BlockGradients(loss, block_sums(rows, bounds), shared, to_x)
 
     def local_cell(self, partitions: range) -> LocalCell:
         """The VQCs of these partitions, ready for sweeps. Raises UnsupportedError."""
-        offsets, wiring = self.partition.output_offsets, self._wiring
+        offsets = self.partition.output_offsets
         engines = [self.engines[m] for m in partitions]
         for m, engine in zip(partitions, engines, strict=True):
             engine.check(self.circuits[m])
 
-        def group(name: Group, inputs: Sequence[Index], *stream: int) -> LocalGates:
+        def group(name: Group, picks: Sequence[Sequence[int]], *stream: int) -> LocalGates:
             return LocalGates(
                 engines,
                 self._method(engines[0]),
-                [self.layout.circuit(m, name) for m in partitions],
-                [inputs[m] for m in partitions],
+                self.layout,
+                partitions,
+                name,
+                [picks[m] for m in partitions],
                 [slice(offsets[m], offsets[m + 1]) for m in partitions],
-                partitions.start,
                 stream,
             )
 
-        gates = group("gates", wiring.inputs)
+        section = self.layout.section(partitions)
+        weights = section.stop - section.start
+        gates = group("gates", [self._picks(part) for part in self.partition.inputs])
         if not self.extra_circuits:
-            return LocalCell(partitions, gates)
-        state = wiring.state_inputs
+            return LocalCell(partitions, weights, gates)
+        state = self.state_inputs
         return LocalCell(
-            partitions, gates, group("hidden", state, 1), group("prediction", state, 2)
+            partitions, weights, gates, group("hidden", state, 1), group("prediction", state, 2)
         )
 
-    def _forward(
-        self, flat: Float, x: Float, local: LocalCell, exchange: Exchange, place: Place | None
-    ) -> Trace:
-        local.begin(self.layout, flat, place)
-        return forward(x, self._wiring, local, exchange, self.layout.mixing(flat))
+    def local_exchange(self) -> LocalExchange:
+        """The exchange of a process that owns all partitions."""
+        return LocalExchange(self.hidden_size, self.partition.inputs, self.state_inputs)
 
-    def _read(self, flat: Float, trace: Trace) -> Float:
+    def _picks(self, inputs: Sequence[int]) -> list[int]:
+        """Entries of v_t as columns of h_{t-1}, or -1 - k for column k of x_t."""
+        hidden = hidden_indices(self.input_size + self.hidden_size, self.hidden_size, self.order)
+        start = self._wiring.x.start or 0
+        return [i - hidden.start if i in hidden else -1 - (i - start) for i in inputs]
+
+    def _forward(
+        self,
+        flat: Float,
+        x: Float,
+        local: LocalCell,
+        exchange: Exchange,
+        place: Place | None,
+        parts: Sequence[slice] = (),
+    ) -> list[Sweep]:
+        mixing = self.layout.mixing(flat)
+        return forward(x, self._wiring, local, exchange, flat, mixing, place, parts)
+
+    def _read(self, flat: Float, read: Float) -> Float:
         weight, bias = self.layout.readout_views(flat)
         if self.sequence:
-            return readout_forward(np.ascontiguousarray(trace.read.swapaxes(0, 1)), weight, bias)
-        return readout_forward(trace.read[-1], weight, bias)
+            return readout_forward(np.ascontiguousarray(read.swapaxes(0, 1)), weight, bias)
+        return readout_forward(read[-1], weight, bias)
 
     def prediction_shape(self, x: Float) -> tuple[int, ...]:
         """The predictions' shape for x (B, T, d_x): (B, d_y), or (B, T, d_y) with `sequence`."""
@@ -369,14 +394,6 @@ class QLSTM:
                 f"X has shape {x.shape}, allowed: (samples, steps, {self.input_size}), none zero"
             )
         return x
-
-
-def _entries(indices: tuple[int, ...]) -> Index:
-    """The indices as a slice where they are consecutive, else as an array."""
-    first, count = indices[0], len(indices)
-    if indices == tuple(range(first, first + count)):
-        return slice(first, first + count)
-    return np.array(indices)
 
 
 def _gradient_for(engine: Engine, gradient: Gradient | GradientMethod | None) -> GradientMethod:

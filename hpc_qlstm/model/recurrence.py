@@ -2,6 +2,9 @@
 
 Written once for one process and for a row of ranks: values that other ranks hold come through an
 Exchange. A rank that does not update the cell follows the same steps with received values.
+
+A batch may be cut into parts, which take turns: while the messages of one part travel, the circuits
+of the next are computed. Samples do not depend on each other, so no bit depends on the parts.
 """
 
 from __future__ import annotations
@@ -10,28 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.exchange import Exchange
-from hpc_qlstm.model.gates import LocalGates
+from hpc_qlstm.model.extra_vqcs import ExtraVqcs
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.mixing import mix, unmix
-from hpc_qlstm.model.weights import Group
-
-Index = NDArray[np.int64] | slice
-"""Entries of v_t: an index array, or a slice where they are consecutive, which is faster."""
+from hpc_qlstm.model.sweep import Place
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Who reads what: all partitions' entries of v_t, of o*tanh(c_t) where extra VQCs read it, and
-    where h_{t-1} stands in v_t. sequence: the readout looks at every step, not at the last alone.
-    """
+    """Sizes, and where h_{t-1} stands in v_t. sequence: the readout looks at every step, not at the
+    last alone."""
 
-    inputs: Sequence[Index]
-    state_inputs: Sequence[Index]
     hidden: slice
     input_size: int
     hidden_size: int
@@ -42,159 +38,174 @@ class Wiring:
         """Where x_t stands in v_t."""
         return slice(self.hidden_size, None) if self.hidden.start == 0 else slice(self.input_size)
 
-    @property
-    def reads_all(self) -> bool:
-        """Whether there is one partition that reads v_t as it stands."""
-        size, only = self.input_size + self.hidden_size, self.inputs[0]
-        return len(self.inputs) == 1 and isinstance(only, slice) and only == slice(0, size)
 
+class Sweep:
+    """One part of a batch on its way through the time steps, and back; collective on the row.
 
-@dataclass
-class Trace:
-    """What the reverse sweep needs of a forward sweep.
-
-    state (T, B, d_h): o*tanh(c_t), which is h_t of a cell without extra VQCs; read (T, B, d_h):
-    what the readout sees, the last step alone unless for sequences; outputs: of the gates before
-    they are mixed, a step each.
+    x (B, T, d_x); slot: which part it is; mixing (4, d_h, d_h): matrices that mix the gates'
+    outputs. Forward: `begin`, `finish` for each t; then `start_back`, and `begin_back`,
+    `finish_back` for each t. `read` (T, B, d_h): what the readout sees, the last step alone unless
+    for sequences.
     """
 
-    state: Float
-    read: Float
-    cell: Cell
-    outputs: list[Float]
+    def __init__(
+        self,
+        x: Float,
+        slot: int,
+        wiring: Wiring,
+        local: LocalCell,
+        exchange: Exchange,
+        flat: Float,
+        mixing: Float | None,
+        place: Place,
+    ) -> None:
+        batch, self.steps, _ = x.shape
+        self._wiring, self._exchange, self._mixing = wiring, exchange, mixing
+        self._cell = Cell(self.steps if exchange.updates_cell else 0, batch, wiring.hidden_size)
+        self._outputs = exchange.outputs(slot, 4, batch)
+        self._shared = exchange.shared(slot, 1, batch)
+        self._state: Float = np.zeros((batch, wiring.hidden_size))
+        self.read: Float = np.zeros((self.steps, batch, wiring.hidden_size))
+        self._unmixed: list[Float] = []
+        self.gates = local.gates.begin(flat, x, place, self._outputs.send)
+        self._extras = ExtraVqcs.of(local, exchange, slot, flat, x, place, wiring.sequence)
+        self._slot, self._batch = slot, batch
 
+    def begin(self, t: int) -> None:
+        """Evaluate the gates of step t; their outputs begin to travel."""
+        self.gates.forward(t, self._state)
+        self._outputs.start()
 
-@dataclass(frozen=True)
-class SweepGradients:
-    """Gradients of a reverse sweep, summed over time, with one row for each sample.
+    def finish(self, t: int) -> None:
+        """Update the cell of step t, and give everybody what step t + 1 reads."""
+        z = self._outputs.finish(self._exchange.updates_cell)
+        state = self._shared.buffer[0]
+        if self._exchange.updates_cell:
+            if self._mixing is not None:
+                self._unmixed.append(z.copy())
+                z = mix(z, self._mixing)
+            self._cell.forward(t, z, state)
+        self._shared.share()
+        last = t == self.steps - 1
+        if self._extras is not None:
+            if not last:  # nobody reads the last h_t
+                self._state = self._extras.hidden(t, state)
+            if last or self._wiring.sequence:
+                self.read[t] = self._extras.prediction(t, state)
+            return
+        self._state = state
+        if last or self._wiring.sequence:
+            self.read[t] = state
 
-    groups: of each group of VQCs, a (4 or 1, B, n) for each local partition; a group that was never
-    evaluated is absent. mixing (B, 4 d_h^2) or None, and to_x (T, B, d_x): on ranks that update
-    the cell.
-    """
+    def start_back(self, to_read: Float, rows: Float, *, with_inputs: bool) -> None:
+        """Begin the way back. to_read (T, B, d_h): the loss's derivatives by what the readout saw,
+        zero where it did not look; rows (B, R): zeros that the gradients of the local weights are
+        added to; with_inputs: keep the gradients of x_t in `to_x`, (B, d_x) a step."""
+        wiring, batch = self._wiring, self._batch
+        size = wiring.input_size + wiring.hidden_size
+        self._to_read, self._rows = to_read, rows
+        self._inputs = self._exchange.inputs(self._slot, batch)
+        self._cotangents = self._exchange.shared(self._slot, 4, batch)
+        self._to_v: Float = np.zeros((batch, size))
+        self._to_state: Float = np.empty((batch, wiring.hidden_size))
+        self._with_inputs = with_inputs
+        self.to_x: list[Float] = [np.empty(0)] * self.steps
+        self.mixing_rows: Float | None = None
+        self.gates.begin_reverse()
+        if self._extras is not None:
+            self._extras.start_back(rows)
 
-    groups: dict[Group, list[Float]]
-    mixing: Float | None
-    to_x: Float
+    def begin_back(self, t: int) -> None:
+        """Step t back through the cell and the gates; gradients of v_t begin to travel."""
+        to_previous = self._to_v[:, self._wiring.hidden]
+        if self._extras is not None:
+            to_state = self._extras.reverse(t, self._to_read[t], to_previous)
+        else:
+            to_state = np.add(self._to_read[t], to_previous, out=self._to_state)
+        cotangents = self._cotangents.buffer
+        if self._exchange.updates_cell:
+            self._cell.reverse(t, to_state, cotangents)
+            if self._mixing is not None:
+                cotangents[...], rows = unmix(cotangents, self._unmixed[t], self._mixing)
+                self.mixing_rows = rows if self.mixing_rows is None else self.mixing_rows + rows
+        self._cotangents.share()
+        self.gates.reverse(t, cotangents, self._rows, self._inputs.send)
+        self._inputs.start()
+
+    def finish_back(self, t: int) -> None:
+        """Collect the gradients of v_t."""
+        updates = self._exchange.updates_cell
+        self._to_v.fill(0.0)
+        self._inputs.finish(self._to_v if updates else None)
+        if self._with_inputs:
+            self.to_x[t] = self._to_v[:, self._wiring.x].copy()
+
+    def release(self) -> None:
+        """Over: memory may serve the next batch."""
+        self.gates.release()
+        if self._extras is not None:
+            self._extras.release()
 
 
 def forward(
-    x: Float, wiring: Wiring, local: LocalCell, exchange: Exchange, mixing: Float | None = None
-) -> Trace:
+    x: Float,
+    wiring: Wiring,
+    local: LocalCell,
+    exchange: Exchange,
+    flat: Float,
+    mixing: Float | None = None,
+    place: Place | None = None,
+    parts: Sequence[slice] = (),
+) -> list[Sweep]:
     """Run T steps over x (B, T, d_x); collective on the row. h_0 = c_0 = 0.
 
-    mixing (4, d_h, d_h): matrices that mix the gates' outputs.
+    parts: consecutive samples that take turns, by default all at once. Gives a sweep for each.
     """
-    batch, steps, _ = x.shape
-    v = np.zeros((batch, wiring.input_size + wiring.hidden_size))
-    cell = Cell(steps if exchange.updates_cell else 0, batch, wiring.hidden_size)
-    state = np.empty((steps, batch, wiring.hidden_size))
-    read = state if local.prediction is None else np.empty_like(state)
-    trace = Trace(state, read, cell, [])
+    place = place or Place()
+    sweeps = [
+        Sweep(
+            np.ascontiguousarray(x[part]),
+            slot,
+            wiring,
+            local,
+            exchange,
+            flat,
+            mixing,
+            place.after(part.start),
+        )
+        for slot, part in enumerate(parts or [slice(0, x.shape[0])])
+    ]
+    local.gates.newest = [sweep.gates for sweep in sweeps]
+    steps = x.shape[1]
     for t in range(steps):
-        v[:, wiring.x] = x[:, t]
-        z = exchange.gather_outputs(local.gates.forward(v))
-        if z is not None:
-            if mixing is not None:
-                trace.outputs.append(z)
-                z = mix(z, mixing)
-            cell.forward(t, z, state[t])
-        exchange.share_hidden(state[t])
-        if local.hidden is None or local.prediction is None:
-            v[:, wiring.hidden] = state[t]
-            continue
-        last = t == steps - 1
-        if not last:  # nobody reads the last h_t
-            v[:, wiring.hidden] = exchange.gather_everywhere(local.hidden.forward(state[t]))[0]
-        if last or wiring.sequence:
-            read[t] = exchange.gather_everywhere(local.prediction.forward(state[t]))[0]
-    return trace
+        for sweep in sweeps:
+            if t:
+                sweep.finish(t - 1)
+            sweep.begin(t)
+    for sweep in sweeps:
+        sweep.finish(steps - 1)
+    return sweeps
 
 
 def reverse(
-    trace: Trace,
-    to_read: Float,
-    wiring: Wiring,
-    local: LocalCell,
-    exchange: Exchange,
-    mixing: Float | None = None,
-) -> SweepGradients:
-    """Back-propagate through the steps of `trace`; collective on the row.
+    sweeps: Sequence[Sweep],
+    to_read: Sequence[Float],
+    rows: Sequence[Float],
+    *,
+    with_inputs: bool = False,
+) -> None:
+    """Back-propagate through the steps of `forward`; collective on the row.
 
-    to_read (T, B, d_h): the loss's derivatives by what the readout saw, zero where it did not look.
+    to_read, rows: of each sweep, with_inputs: see `Sweep.start_back`; the sweeps hold to_x and
+    mixing_rows afterwards, on ranks that update the cell.
     """
-    steps, batch, hidden_size = trace.state.shape
-    groups: dict[Group, list[Float]] = {}
-    mixing_rows: list[Float] = []
-    to_x = np.zeros((steps, batch, wiring.input_size))
-    to_previous: Float = np.zeros((batch, hidden_size))
-    to_v: Float = np.empty((batch, wiring.input_size + hidden_size))
-    cotangents: Float = np.empty((4, batch, hidden_size))
-    for _, group in local.groups:
-        group.begin_reverse()
+    for sweep, cotangent, sums in zip(sweeps, to_read, rows, strict=True):
+        sweep.start_back(cotangent, sums, with_inputs=with_inputs)
+    steps = sweeps[0].steps
     for t in reversed(range(steps)):
-        if local.prediction is None:
-            to_state = to_read[t] + to_previous
-        else:
-            to_state = _reverse_extras(t, to_read, to_previous, wiring, local, exchange, groups)
-        if exchange.updates_cell:
-            trace.cell.reverse(t, to_state, cotangents)
-            if mixing is not None:
-                cotangents, by_matrix = unmix(cotangents, trace.outputs[t], mixing)
-                _add(mixing_rows, [by_matrix])
-        exchange.share_cotangents(cotangents)
-        rows, own = local.gates.reverse(t, cotangents)
-        _add(groups.setdefault("gates", []), rows)
-        gradients = exchange.gather_input_gradients(own)
-        if gradients is not None:
-            if wiring.reads_all:  # its gradient is that of v_t
-                to_v = gradients[0]
-            else:
-                to_v.fill(0.0)
-                for index, gradient in zip(wiring.inputs, gradients, strict=True):
-                    to_v[:, index] += gradient
-            to_x[t] = to_v[:, wiring.x]
-            to_previous = to_v[:, wiring.hidden]
-    return SweepGradients(groups, mixing_rows[0] if mixing_rows else None, to_x)
-
-
-def _reverse_extras(
-    t: int,
-    to_read: Float,
-    to_hidden: Float,
-    wiring: Wiring,
-    local: LocalCell,
-    exchange: Exchange,
-    groups: dict[Group, list[Float]],
-) -> Float:
-    """Step t back through the extra VQCs: from the cotangents of their outputs to that of
-    o*tanh(c_t), (B, d_h), on ranks that update the cell. Adds the weights' rows to `groups`."""
-    steps, batch, hidden_size = to_read.shape
-    to_state = np.zeros((batch, hidden_size))
-    assert local.hidden is not None
-    assert local.prediction is not None
-    used: list[tuple[Group, LocalGates, int, Float]] = []
-    if t == steps - 1 or wiring.sequence:
-        calls = t if wiring.sequence else 0
-        used.append(("prediction", local.prediction, calls, to_read[t]))
-    if t < steps - 1:
-        used.append(("hidden", local.hidden, t, to_hidden))
-    for name, group, step, cotangent in used:
-        cotangents = cotangent[None].copy()
-        exchange.share_cotangents(cotangents)
-        rows, own = group.reverse(step, cotangents)
-        _add(groups.setdefault(name, []), rows)
-        gradients = exchange.gather_input_gradients(own, of_state=True)
-        if gradients is not None:
-            for index, gradient in zip(wiring.state_inputs, gradients, strict=True):
-                to_state[:, index] += gradient
-    return to_state
-
-
-def _add(totals: list[Float], rows: list[Float]) -> None:
-    """Add the rows of a time step to the sums over time."""
-    if totals:
-        for total, row in zip(totals, rows, strict=True):
-            total += row
-    else:
-        totals += rows
+        for sweep in sweeps:
+            if t < steps - 1:
+                sweep.finish_back(t + 1)
+            sweep.begin_back(t)
+    for sweep in sweeps:
+        sweep.finish_back(0)

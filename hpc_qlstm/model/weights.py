@@ -105,12 +105,16 @@ class WeightLayout:
 
     def rows(self, flat: Float, m: int, group: Group) -> Float:
         """View (4 or 1, n) of all weights of a group in partition m, affine maps included."""
+        return flat[self.row_range(m, group)].reshape(len(GATES) if group == "gates" else 1, -1)
+
+    def row_range(self, m: int, group: Group) -> slice:
+        """Where `rows` are in the flat vector."""
         begin = self.offsets[m]
         end = begin + len(GATES) * self._row(self.circuits[m])
         if group != "gates":
             row = self._row(self.extra[m])
             begin, end = (end + row * k for k in (EXTRAS.index(group), EXTRAS.index(group) + 1))
-        return flat[begin:end].reshape(len(GATES) if group == "gates" else 1, -1)
+        return slice(begin, end)
 
     def mixing(self, flat: Float) -> Float | None:
         """View (4, d_h, d_h) of the matrices that mix each gate's outputs; None without them."""

@@ -66,6 +66,20 @@ class Communicator(Protocol):
     def bcast(self, buffer: NDArray[Any]) -> None:
         """Rank 0's `buffer` to all, in place, contiguous."""
 
+    def prepare_allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> Any:
+        """A persistent Allgather of these buffers, to be started again and again.
+
+        Raises InputError where the MPI library has none.
+        """
+
+    def start_allgather(
+        self, send: NDArray[Any], receive: NDArray[Any], prepared: Any = None
+    ) -> Any:
+        """Begin an Allgather, or a prepared one of the same buffers; a request for `finish`."""
+
+    def finish_allgather(self, request: Any, part: int) -> None:
+        """Wait until an Allgather of parts of so many bytes is over. Local."""
+
     def bcast_object(self, value: Any) -> Any:
         """Rank 0's object on every rank."""
 
@@ -98,6 +112,18 @@ class SerialCommunicator:
         np.copyto(receive[0], send)
 
     def bcast(self, buffer: NDArray[Any]) -> None:
+        """See Communicator."""
+
+    def prepare_allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
+        """See Communicator."""
+
+    def start_allgather(
+        self, send: NDArray[Any], receive: NDArray[Any], prepared: Any = None
+    ) -> None:
+        """See Communicator."""
+        self.allgather(send, receive)
+
+    def finish_allgather(self, request: Any, part: int) -> None:
         """See Communicator."""
 
     def bcast_object(self, value: Any) -> Any:

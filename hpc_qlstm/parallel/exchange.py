@@ -4,104 +4,145 @@ Forward: one Allgather of the gate outputs, then, with `cell_update = "root"`, o
 Reverse: with `root`, one Bcast of the gates' cotangents, then one Allgather of the gradients of
 v_t. Extra VQCs add an Allgather of their outputs, and the same pair on the way back, for each that
 a step evaluates. Parts are padded to the largest rank's, so that plain Allgather serves; buffers
-are allocated once for each batch size.
+are allocated once for each batch size, and circuits fill them in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpc_qlstm.engines.native_sweep import ColumnList, add_columns, column_list, merge_columns
+from hpc_qlstm.parallel.collectives import Gather, Kind
 from hpc_qlstm.parallel.communicator import Communicator
 
 Float = NDArray[np.float64]
+Columns = Sequence[Sequence[int]]
+T = TypeVar("T")
+
+_MOST_CACHED = 64
+"""Buffers for so many sizes of batches are kept; one run has three or four."""
 
 
 class RowExchange:
     """An Exchange of `hpc_qlstm.model` over the ranks of a row.
 
-    comm: the row; blocks: the partitions of each of its ranks; inputs, outputs: D_m and d_h^(m)
-    of every partition; state_inputs: what its extra VQCs read; replicated: every rank updates the
-    cell, instead of rank 0 alone.
+    comm: the row; blocks: the partitions of each of its ranks; hidden_size: d_h; inputs,
+    state_inputs: for each partition the columns of v_t, and of o*tanh(c_t), that its VQCs read;
+    outputs: its d_h^(m); replicated: every rank updates the cell, instead of rank 0 alone; kind: of
+    the Allgathers; `early`: Allgathers begin when their data are there. None of the last three
+    changes a bit.
     """
 
     def __init__(
         self,
         comm: Communicator,
         blocks: Sequence[range],
-        inputs: Sequence[int],
+        hidden_size: int,
+        inputs: Columns,
         outputs: Sequence[int],
         *,
-        state_inputs: Sequence[int] = (),
+        state_inputs: Columns = (),
         replicated: bool,
+        kind: Kind = "blocking",
     ) -> None:
         self._comm = comm
         self.partitions = blocks[comm.rank]
         self.updates_cell = replicated or comm.rank == 0
+        self.early = False
         self._broadcasts = not replicated
-        self._outputs_of = [[outputs[m] for m in block] for block in blocks]
-        self._inputs_of = [[inputs[m] for m in block] for block in blocks]
-        self._state_inputs_of = [
-            [state_inputs[m] for m in block] if state_inputs else [] for block in blocks
+        self._hidden_size = hidden_size
+        self._kind: Kind = kind
+        self._counts = [sum(outputs[m] for m in block) for block in blocks]
+        self._lists = [
+            column_list(blocks, columns) if columns else ColumnList([])
+            for columns in (inputs, state_inputs)
         ]
-        self._buffers: dict[tuple[int, ...], tuple[Float, Float]] = {}
+        self._widths = [
+            max(sum(len(columns[m]) for m in block) for block in blocks) if columns else 0
+            for columns in (inputs, state_inputs)
+        ]
+        self._made: dict[tuple[Any, ...], Any] = {}
 
-    def gather_outputs(self, local: Sequence[Float]) -> Float | None:
+    def outputs(self, slot: int, sets: int, batch: int) -> RowOutputs:
         """See Exchange. One Allgather."""
-        receive = self._gather(local, self._outputs_of)
-        return self._outputs(receive) if self.updates_cell else None
+        shape = (sets, batch, max(self._counts))
+        merged = (sets, batch, self._hidden_size)
+        return self._cached(
+            ("outputs", slot, *shape),
+            lambda: RowOutputs(self._gather(shape), self._counts, np.empty(merged)),
+        )
 
-    def gather_everywhere(self, local: Sequence[Float]) -> Float:
+    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> RowInputs:
         """See Exchange. One Allgather."""
-        return self._outputs(self._gather(local, self._outputs_of))
+        shape = (batch, self._widths[of_state])
+        return self._cached(
+            ("inputs", of_state, slot, *shape),
+            lambda: RowInputs(self._gather(shape), self._lists[of_state]),
+        )
 
-    def share_hidden(self, hidden: Float) -> None:
+    def shared(self, slot: int, sets: int, batch: int) -> RowShared:
         """See Exchange. One Bcast, none when every rank updates the cell."""
-        if self._broadcasts:
-            self._comm.bcast(hidden)
+        shape = (sets, batch, self._hidden_size)
+        comm = self._comm if self._broadcasts else None
+        return self._cached(("shared", slot, *shape), lambda: RowShared(comm, np.empty(shape)))
 
-    def share_cotangents(self, cotangents: Float) -> None:
-        """See Exchange. One Bcast, none when every rank updates the cell."""
-        if self._broadcasts:
-            self._comm.bcast(cotangents)
+    def _gather(self, shape: tuple[int, ...]) -> Gather:
+        # Zeros, because the padding of a smaller rank's part is sent too.
+        send, receive = np.zeros(shape), np.empty((self._comm.size, *shape))
+        return Gather(self._comm, send, receive, self._kind, early=self.early)
 
-    def gather_input_gradients(
-        self, local: Sequence[Float], *, of_state: bool = False
-    ) -> list[Float] | None:
-        """See Exchange. One Allgather."""
-        counts_of = self._state_inputs_of if of_state else self._inputs_of
-        receive = self._gather(local, counts_of)
-        if not self.updates_cell:
-            return None
-        gradients = []
-        for rank, counts in enumerate(counts_of):
-            ends = np.cumsum(counts)
-            gradients += [
-                receive[rank, :, end - n : end] for end, n in zip(ends, counts, strict=True)
-            ]
-        return gradients
-
-    def _gather(self, local: Sequence[Float], counts_of: Sequence[Sequence[int]]) -> Float:
-        """Every rank's parts (.., B, n) side by side, (ranks, .., B, width). One Allgather."""
-        width = max(sum(counts) for counts in counts_of)
-        shape = (*local[0].shape[:-1], width)
-        if shape not in self._buffers:
-            # Zeros, because the padding of a smaller rank's part is sent too.
-            self._buffers[shape] = np.zeros(shape), np.empty((self._comm.size, *shape))
-        send, receive = self._buffers[shape]
-        _pack(send, local)
-        self._comm.allgather(send, receive)
-        return receive
-
-    def _outputs(self, receive: Float) -> Float:
-        parts = [receive[rank, ..., : sum(counts)] for rank, counts in enumerate(self._outputs_of)]
-        return np.concatenate(parts, axis=2)
+    def _cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        key = (*key, self.early)
+        if key not in self._made:
+            if len(self._made) >= _MOST_CACHED:
+                self._made.clear()
+            self._made[key] = make()
+        result: T = self._made[key]
+        return result
 
 
-def _pack(send: Float, parts: Sequence[Float]) -> None:
-    begin = 0
-    for part in parts:
-        send[..., begin : begin + part.shape[-1]] = part
-        begin += part.shape[-1]
+class RowOutputs:
+    """See OutputsGather of `hpc_qlstm.model.exchange`."""
+
+    def __init__(self, gather: Gather, counts: Sequence[int], merged: Float) -> None:
+        self.send: Float = gather.send
+        self._gather, self._counts, self._merged = gather, counts, merged
+        self.start = gather.start
+
+    def finish(self, needed: bool = True) -> Float:
+        """See OutputsGather."""
+        self._gather.finish()
+        if needed:
+            merge_columns(self._gather.receive, self._counts, self._merged)
+        return self._merged
+
+
+class RowInputs:
+    """See InputsGather of `hpc_qlstm.model.exchange`."""
+
+    def __init__(self, gather: Gather, added: ColumnList) -> None:
+        self.send: Float = gather.send
+        self._gather, self._added = gather, added
+        self.start = gather.start
+
+    def finish(self, sums: Float | None) -> None:
+        """See InputsGather."""
+        self._gather.finish()
+        if sums is not None:
+            add_columns(self._gather.receive, self._added, sums)
+
+
+class RowShared:
+    """See Shared of `hpc_qlstm.model.exchange`; comm: None where all ranks fill the buffer."""
+
+    def __init__(self, comm: Communicator | None, buffer: Float) -> None:
+        self._comm, self.buffer = comm, buffer
+
+    def share(self) -> None:
+        """See Shared."""
+        if self._comm is not None:
+            self._comm.bcast(self.buffer)

@@ -47,6 +47,7 @@ class MpiCommunicator:
         self.size: int = comm.Get_size()
         self.durations: list[float] = []
         self.moved = 0
+        self._starting = 0.0  # seconds that starting the collectives under way has taken
         # Shared by the communicators that were split off, so that one place says where a rank is.
         self._waiting: list[float | None] = [None]
 
@@ -70,6 +71,37 @@ class MpiCommunicator:
         self._waiting[0] = None
         self.durations.append(monotonic() - start)
         self.moved += (self.size - 1) * buffer.nbytes
+
+    def prepare_allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> Any:
+        """See Communicator."""
+        try:
+            return self._comm.Allgather_init(send, receive)
+        except (AttributeError, NotImplementedError) as error:
+            raise InputError(
+                "parallel.collectives is 'persistent', which this MPI library has not, "
+                "allowed: 'blocking'"
+            ) from error
+
+    def start_allgather(
+        self, send: NDArray[Any], receive: NDArray[Any], prepared: Any = None
+    ) -> Any:
+        """See Communicator."""
+        start = monotonic()
+        if prepared is None:
+            prepared = self._comm.Iallgather(send, receive)
+        else:
+            prepared.Start()
+        self._starting += monotonic() - start
+        return prepared
+
+    def finish_allgather(self, request: Any, part: int) -> None:
+        """See Communicator."""
+        start = self._waiting[0] = monotonic()
+        request.Wait()
+        self._waiting[0] = None
+        self.durations.append(monotonic() - start + self._starting)
+        self._starting = 0.0
+        self.moved += self.size * (self.size - 1) * part
 
     def bcast_object(self, value: Any) -> Any:
         """See Communicator."""

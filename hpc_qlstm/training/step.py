@@ -14,12 +14,14 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.circuits.linear import LinearMap
-from hpc_qlstm.model import QLSTM, Exchange, LocalExchange
+from hpc_qlstm.engines.native_sweep import add_blocks
+from hpc_qlstm.model import QLSTM, Exchange
 from hpc_qlstm.model.blocks import Bounds, block_bounds, share
 from hpc_qlstm.model.cell import EXTRAS, GATES
-from hpc_qlstm.model.gates import Place
 from hpc_qlstm.model.local_cell import LocalCell
+from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange, together
+from hpc_qlstm.parallel.collectives import Kind
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
 """Phases of a run: each has random numbers of its own, see `Place`."""
@@ -28,6 +30,9 @@ PREDICTION_ROWS = 4096
 """Samples that are predicted at a time."""
 NOTES = 3
 """Numbers that a rank may send with a batch: no collective of their own is needed for them."""
+CUT_ROWS = 2
+"""A batch is cut in two at a multiple of so many samples: of four gates they fill the widest vector
+registers."""
 HEAD = 1 + NOTES
 """Columns before the gradients: a block's loss, and in the first row the rank's notes."""
 
@@ -36,7 +41,7 @@ class DistributedModel:
     """A QLSTM on a process grid. Every rank holds all weights; methods are collective.
 
     comm: all ranks; grid: this rank's place; local: its partitions' circuits; replicated: every
-    rank updates the cell; seed: of what engines draw.
+    rank updates the cell; collectives: kind of the row's Allgathers; seed: of what engines draw.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class DistributedModel:
         local: LocalCell,
         *,
         replicated: bool = False,
+        collectives: Kind = "blocking",
         seed: int = 0,
     ) -> None:
         self.model = model
@@ -54,22 +60,30 @@ class DistributedModel:
         self.grid = grid
         self.row = comm.split(grid.replica) if grid.replicas > 1 else comm
         self._exchange: Exchange
+        self._row_exchange: RowExchange | None = None
+        self.overlap = False
+        """Whether a batch is computed in two parts, of which one's messages travel while the other
+        is computed; the same on every rank. Has no effect where a row is one rank."""
         if grid.row_size == 1:
-            self._exchange = LocalExchange(model.partition.count)
+            self._exchange = model.local_exchange()
         else:
-            self._exchange = RowExchange(
+            self._exchange = self._row_exchange = RowExchange(
                 self.row,
                 grid.blocks,
-                [len(part) for part in model.partition.inputs],
+                model.hidden_size,
+                model.partition.inputs,
                 model.partition.outputs,
-                state_inputs=[len(part) for part in model.state_inputs],
+                state_inputs=model.state_inputs,
                 replicated=replicated,
+                kind=collectives,
             )
         self.local = local
         self._seed = seed
         begin, end = model.layout.offsets[-2:]
         self._shared_size = end - begin
-        self._sections = [model.layout.section(block) for block in grid.blocks]
+        sections = [model.layout.section(block) for block in grid.blocks]
+        self._offsets = [0, *(section.stop for section in sections)]
+        self._most = max(section.stop - section.start for section in sections)
         self._buffers: dict[int, tuple[Float, Float]] = {}
         self.notes: Float = np.zeros((comm.size, NOTES))
 
@@ -93,7 +107,7 @@ class DistributedModel:
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
         blocks = len(mine) - 1
-        width = HEAD + max(s.stop - s.start for s in self._sections) + self._shared_size
+        width = HEAD + self._most + self._shared_size
         most = max(len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas))
         send, receive = self._buffer(most, width)
         if blocks:
@@ -106,6 +120,7 @@ class DistributedModel:
                 self._exchange,
                 self.local,
                 Place((self._seed, TRAINING, *step), mine[0]),
+                self._cuts(mine[-1] - mine[0]),
             )
             own = part.partitions.shape[1]
             send[:blocks, 0] = part.loss
@@ -188,6 +203,8 @@ class DistributedModel:
     def _predict_chunk(self, flat: Float, x: Float, place: Place) -> Float:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
+        if self._row_exchange is not None:
+            self._row_exchange.early = False
         part = self.model.predict_local(
             flat,
             x[mine[0] : mine[-1]],
@@ -208,6 +225,15 @@ class DistributedModel:
         roots = range(0, self.comm.size, self.grid.row_size)
         return np.concatenate([receive[r, :n] for r, n in zip(roots, sizes, strict=True)])
 
+    def _cuts(self, samples: int) -> list[int]:
+        """Where the samples of this rank are cut, for messages to travel during computation."""
+        if self._row_exchange is None:
+            return []
+        half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
+        early = self.overlap and 0 < half < samples
+        self._row_exchange.early = early
+        return [half] if early else []
+
     def _replica_rows(self, bounds: Bounds, replica: int) -> int:
         part = share(bounds, replica, self.grid.replicas)
         return part[-1] - part[0]
@@ -221,21 +247,12 @@ class DistributedModel:
 
     def _add_blocks(self, received: Float, bounds: Bounds, values: int) -> tuple[float, Float]:
         """Add all blocks in block order: loss per value and the gradient of the flat weights."""
-        row, shared = self.grid.row_size, self._shared_size
-        counts = [len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas)]
-
-        def total(position: int, columns: slice) -> Float:
-            parts = [received[r * row + position, :n, columns] for r, n in enumerate(counts) if n]
-            rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            result: Float = np.add.reduce(rows, axis=0)
-            return result
-
+        replicas = self.grid.replicas
+        counts = [len(share(bounds, r, replicas)) - 1 for r in range(replicas)]
         gradient = np.empty(self.model.layout.size)
-        for position, section in enumerate(self._sections):
-            begin = HEAD + shared
-            gradient[section] = total(position, slice(begin, begin + section.stop - section.start))
-        gradient[self.model.layout.shared] = total(0, slice(HEAD, HEAD + shared))
-        return float(total(0, slice(0, 1))[0]) / values, gradient
+        begin = HEAD + self._shared_size
+        loss = add_blocks(received, counts, self._offsets, HEAD, begin, gradient)
+        return loss / values, gradient
 
 
 def partition_costs(model: QLSTM) -> Sequence[float]:

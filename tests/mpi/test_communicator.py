@@ -66,33 +66,58 @@ def test_root_speaks_for_all(comm, agree):
         on_root(ours, fail)
 
 
+@pytest.mark.parametrize("kind", ["blocking", "persistent"])
+@pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("replicated", [False, True])
-def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated):
+def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, early, kind):
+    """Two parts of a batch under way at once, twice over, as the recurrence does it."""
     ours = open_communicator(comm)
     count = comm.size + 1
     blocks = [range(r, r + 1) for r in range(comm.size - 1)] + [range(comm.size - 1, count)]
-    outputs, inputs = [1 + m % 2 for m in range(count)], [2 + m % 3 for m in range(count)]
-    exchange = RowExchange(ours, blocks, inputs, outputs, replicated=replicated)
+    outputs = [1 + m % 2 for m in range(count)]
+    columns = [[m, *range(m + 1, count, 2)] for m in range(count)]
+    exchange = RowExchange(
+        ours, blocks, sum(outputs), columns, outputs, replicated=replicated, kind=kind
+    )
+    exchange.early = early
     batch = 3
 
-    def part(m, width, lead):
-        return 100.0 * m + np.arange(np.prod([*lead, width])).reshape(*lead, width)
+    def part(m, width, lead, salt):
+        return 100.0 * m + salt + np.arange(np.prod([*lead, width])).reshape(*lead, width)
 
-    z = exchange.gather_outputs([part(m, outputs[m], (4, batch)) for m in exchange.partitions])
-    gradients = exchange.gather_input_gradients(
-        [part(m, inputs[m], (batch,)) for m in exchange.partitions]
-    )
-    agree((z is not None) == (replicated or comm.rank == 0))
     right = True
-    if z is not None:
-        expected = np.concatenate([part(m, outputs[m], (4, batch)) for m in range(count)], axis=2)
-        right = np.array_equal(z, expected) and all(
-            np.array_equal(g, part(m, inputs[m], (batch,))) for m, g in enumerate(gradients)
-        )
+    for round in range(2):
+        z, gradients = [], []
+        for slot in range(2):
+            salt = 0.25 * (2 * round + slot)
+            z.append(exchange.outputs(slot, 4, batch))
+            own = [part(m, outputs[m], (4, batch), salt) for m in exchange.partitions]
+            packed = np.concatenate(own, axis=2)
+            z[-1].send[:, :, : packed.shape[2]] = packed
+            z[-1].start()
+            gradients.append(exchange.inputs(slot, batch))
+            own = [part(m, len(columns[m]), (batch,), salt) for m in exchange.partitions]
+            packed = np.concatenate(own, axis=1)
+            gradients[-1].send[:, : packed.shape[1]] = packed
+            gradients[-1].start()
+        for slot in range(2):
+            salt = 0.25 * (2 * round + slot)
+            merged = z[slot].finish(exchange.updates_cell)
+            sums = np.zeros((batch, count))
+            gradients[slot].finish(sums if exchange.updates_cell else None)
+            if exchange.updates_cell:
+                every = [part(m, outputs[m], (4, batch), salt) for m in range(count)]
+                right &= np.array_equal(merged, np.concatenate(every, axis=2))
+                expected = np.zeros((batch, count))
+                for m in range(count):
+                    expected[:, columns[m]] += part(m, len(columns[m]), (batch,), salt)
+                right &= np.array_equal(sums, expected)
+    agree(exchange.updates_cell == (replicated or comm.rank == 0))
     agree(right, "parts are not in partition order")
-    hidden = np.full((batch, 2), float(comm.rank))
-    exchange.share_hidden(hidden)
-    agree(bool((hidden == (comm.rank if replicated else 0)).all()))
+    hidden = exchange.shared(0, 1, batch)
+    hidden.buffer[...] = comm.rank
+    hidden.share()
+    agree(bool((hidden.buffer == (comm.rank if replicated else 0)).all()))
 
 
 def test_serial_communicator_needs_no_mpi():

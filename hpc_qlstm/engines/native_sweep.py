@@ -1,0 +1,131 @@
+"""The native engine over the partitions of one process and the time steps of a batch.
+
+One call of the extension a time step picks the features of all partitions, evaluates their circuits
+and packs the outputs, where a call of `NativeEngine` for each partition costs microseconds of
+Python and copies. The arithmetic is the engine's own, bit for bit (`kernels/partition_sweep.hpp`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_qlstm import _native
+from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.engines.native import NativeEngine
+
+merge_columns = _native.merge_columns
+"""merge_columns(parts (P, .., width), counts, merged (.., sum of counts)): the first columns of
+every part side by side."""
+add_columns = _native.add_columns
+"""add_columns(parts (P, .., width), ColumnList, sums (rows, n)): columns added one by one."""
+ColumnList = _native.ColumnList
+"""A list of (part, column there, column of the sums)."""
+block_sums = _native.block_sums
+"""block_sums(rows (n, w), bounds, sums (K, w)): see `kernels/batch_sums.hpp`, as are the others."""
+add_blocks = _native.add_blocks
+readout = _native.readout
+readout_reverse = _native.readout_reverse
+
+
+def column_list(parts: Sequence[Sequence[int]], columns: Sequence[Sequence[int]]) -> ColumnList:
+    """Where gathered gradients go. Local.
+
+    parts: for each part of the message its partitions, whose columns lie one after the other;
+    columns: for each partition the columns of the sums that its own are added to.
+    """
+    added = []
+    for number, partitions in enumerate(parts):
+        begin = 0
+        for m in partitions:
+            added += [(number, begin + k, column) for k, column in enumerate(columns[m])]
+            begin += len(columns[m])
+    return ColumnList(added)
+
+
+@dataclass(frozen=True)
+class SweepMember:
+    """One partition's VQCs that share circuit and features.
+
+    picks: for each feature its column of the state, or -1 - k for column k of x_t. Offsets: of its
+    weight sets in the flat vector, of their gradients in a sample's row, of its outputs in the
+    hidden vector.
+    """
+
+    circuit: Circuit
+    picks: Sequence[int]
+    weights_begin: int
+    rows_begin: int
+    output_begin: int
+
+
+class NativeSweeps:
+    """Makes sweeps over the same members: their plans are compiled once. Local.
+
+    sets: weight sets of each member, the four gates or one extra VQC. Raises UnsupportedError for
+    a circuit beyond the engine.
+    """
+
+    def __init__(self, engine: NativeEngine, members: Sequence[SweepMember], sets: int) -> None:
+        self._engine = engine
+        self._sets = sets
+        self._plans = [engine.plan(member.circuit) for member in members]
+        self._members = [
+            (
+                plan,
+                list(member.picks),
+                member.weights_begin,
+                member.rows_begin,
+                member.output_begin,
+            )
+            for plan, member in zip(self._plans, members, strict=True)
+        ]
+        self._free: list[_native.PartitionSweep] = []
+
+    def begin(self, flat: Float, x: Float) -> NativeSweep:
+        """A sweep over x (B, T, d_x), C-contiguous, with these flat weights."""
+        kernel = self._engine.kernel
+        sweep = (
+            self._free.pop()
+            if self._free
+            else _native.PartitionSweep(kernel, self._members, self._sets)
+        )
+        sweep.begin(x.shape[1], x.shape[0])
+        # Executions that a time step counts for: forward, or one adjoint product for each.
+        counted = len(self._members) * self._sets * x.shape[0]
+        return NativeSweep(self._engine, sweep, self._free, flat, x, counted)
+
+
+class NativeSweep:
+    """The members on one part of a batch: `forward` for t = 0 .. T-1, `reverse` back. Local."""
+
+    def __init__(
+        self,
+        engine: NativeEngine,
+        sweep: _native.PartitionSweep,
+        free: list[_native.PartitionSweep],
+        flat: Float,
+        x: Float,
+        counted: int,
+    ) -> None:
+        self._engine, self._sweep, self._free = engine, sweep, free
+        self._flat, self._x, self._counted = flat, np.ascontiguousarray(x), counted
+
+    def forward(self, t: int, state: Float, outputs: Float) -> None:
+        """Step t from the state (B, n): the first columns of outputs (sets, B, width)."""
+        self._engine.executions += self._counted
+        self._sweep.forward(t, self._engine.threads, state, self._x, self._flat, outputs)
+
+    def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
+        """Step t back: weight gradients added to rows (B, n); to_inputs (B, width) filled.
+
+        cotangents (sets, B, d_h): of the outputs of all partitions.
+        """
+        self._engine.executions += self._counted
+        self._sweep.reverse(t, self._engine.threads, self._flat, cotangents, rows, to_inputs)
+
+    def release(self) -> None:
+        """The sweep is over: its memory serves the next one."""
+        self._free.append(self._sweep)

@@ -1,0 +1,80 @@
+#include "batch_sums.hpp"
+
+#include <algorithm>
+
+namespace hpc_qlstm {
+namespace {
+
+void add(const double* from, std::size_t count, double* to) {
+    for (std::size_t n = 0; n < count; ++n) to[n] += from[n];
+}
+
+}  // namespace
+
+void block_sums(const double* rows, std::size_t width, const std::vector<std::size_t>& bounds,
+                double* sums) {
+    for (std::size_t k = 0; k + 1 < bounds.size(); ++k) {
+        double* to = sums + k * width;
+        const double* from = rows + (bounds[k] - bounds[0]) * width;
+        std::copy_n(from, width, to);
+        for (std::size_t n = bounds[k] + 1; n < bounds[k + 1]; ++n) add(from += width, width, to);
+    }
+}
+
+double add_blocks(const GatheredBlocks& blocks, std::size_t shared_begin, double* gradient,
+                  double* shared) {
+    const std::size_t positions = blocks.offsets.size() - 1;
+    std::fill(gradient + blocks.offsets.front(), gradient + blocks.offsets.back(), 0.0);
+    std::fill_n(shared, blocks.begin - shared_begin, 0.0);
+    double loss = 0.0;
+    for (std::size_t p = 0; p < positions; ++p) {
+        const std::size_t own = blocks.offsets[p + 1] - blocks.offsets[p];
+        for (std::size_t r = 0; r < blocks.counts.size(); ++r) {
+            const double* part =
+                blocks.received + (r * positions + p) * blocks.most * blocks.width;
+            for (std::size_t k = 0; k < blocks.counts[r]; ++k) {
+                const double* row = part + k * blocks.width;
+                add(row + blocks.begin, own, gradient + blocks.offsets[p]);
+                if (p > 0) continue;
+                loss += row[0];
+                add(row + shared_begin, blocks.begin - shared_begin, shared);
+            }
+        }
+    }
+    return loss;
+}
+
+void readout(const double* hidden, std::size_t n, std::size_t units, const double* weight,
+             const double* bias, std::size_t outputs, double* out) {
+    for (std::size_t row = 0; row < n; ++row) {
+        const double* h = hidden + row * units;
+        for (std::size_t k = 0; k < outputs; ++k) {
+            const double* w = weight + k * units;
+            double sum = 0.0;
+            for (std::size_t u = 0; u < units; ++u) sum += h[u] * w[u];
+            out[row * outputs + k] = sum + bias[k];
+        }
+    }
+}
+
+void readout_reverse(const double* hidden, std::size_t n, std::size_t units, const double* weight,
+                     const double* cotangents, std::size_t outputs, double* to_hidden,
+                     double* rows) {
+    const std::size_t width = outputs * units + outputs;
+    for (std::size_t row = 0; row < n; ++row) {
+        const double* h = hidden + row * units;
+        const double* c = cotangents + row * outputs;
+        double* to = to_hidden + row * units;
+        double* by = rows + row * width;
+        std::fill_n(to, units, 0.0);
+        for (std::size_t k = 0; k < outputs; ++k) {
+            for (std::size_t u = 0; u < units; ++u) {
+                to[u] += c[k] * weight[k * units + u];
+                by[k * units + u] = c[k] * h[u];
+            }
+            by[outputs * units + k] = c[k];
+        }
+    }
+}
+
+}  // namespace hpc_qlstm
