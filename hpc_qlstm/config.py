@@ -366,6 +366,14 @@ class ParallelConfig(Section):
 
     cell_update: Literal["root", "replicated"] = "root"
     """Rank 0 of a row updates the LSTM cell and broadcasts, or every rank updates its own copy."""
+    replicas: Size | None = None
+    """Replicas R, rows of P / R ranks that each have all partitions and a share of every batch;
+    default: as few as there can be, 1 up to M ranks and P / M beyond."""
+    overlap: Literal["off", "on", "auto"] = "off"
+    """Compute a batch in two parts, of which one's messages travel while the other is computed;
+    auto: where a few steps before training are faster that way."""
+    collectives: Literal["blocking", "persistent"] = "blocking"
+    """Kind of the Allgathers of a time step; persistent ones need MPI 4."""
     watchdog: Annotated[float, Field(ge=0, le=1e6)] = 300.0
     """Seconds that a rank may be silent while others wait for it, before it is named and the job
     ended; 0: for ever."""

@@ -11,8 +11,8 @@ from hpc_qlstm.circuits import ansatz
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import WeightLayout
 from hpc_qlstm.model.blocks import MAX_BLOCKS, block_bounds, block_sums, share
-from hpc_qlstm.parallel import SerialCommunicator, process_grid, resources, threads_per_rank
-from hpc_qlstm.parallel.grid import balanced_blocks
+from hpc_qlstm.parallel import SerialCommunicator, resources, threads_per_rank
+from hpc_qlstm.parallel.grid import allowed_replicas, balanced_blocks, process_grid
 
 
 @given(samples=st.integers(0, 500))
@@ -110,6 +110,17 @@ def layout_of(*sizes, hidden=3, outputs=2):
 
 
 TWO = layout_of((3, 3, 2), (2, 1, 1))
+
+
+def test_grids_with_replicas_of_ones_own():
+    grids = [process_grid(6, rank, [1.0] * 4, replicas=2) for rank in range(6)]
+    assert [(g.replica, g.position) for g in grids] == [(r, p) for r in (0, 1) for p in (0, 1, 2)]
+    assert sorted(m for g in grids[:3] for m in g.partitions) == [0, 1, 2, 3]
+    assert process_grid(4, 0, [1.0] * 4, replicas=4).row_size == 1
+    assert allowed_replicas(6, 4) == [2, 3, 6]
+    assert allowed_replicas(8, 1) == [8]
+    with pytest.raises(InputError, match=r"replicas is 1, .* 6 ranks and 4 .* allowed: 2, 3, 6"):
+        process_grid(6, 0, [1.0] * 4, replicas=1)
 
 
 def test_layout_sections_and_views():

@@ -15,17 +15,18 @@ from hpc_qlstm.training.setup import build_dataset
 
 @pytest.mark.parametrize("cell_update", ["root", "replicated"])
 @pytest.mark.parametrize(
-    ("count", "ranks", "sequence", "extra"),
+    ("count", "ranks", "sequence", "extra", "parallel"),
     [
-        (1, 1, False, 0),
-        (3, 2, False, 0),
-        (2, 4, True, 0),
-        (1, 3, False, 0),
-        (3, 2, True, 2),
+        (1, 1, False, 0, {}),
+        (3, 2, False, 0, {"overlap": "on"}),
+        (2, 4, True, 0, {}),
+        (1, 3, False, 0, {"overlap": "on"}),
+        (3, 4, False, 0, {"replicas": 2, "collectives": "persistent"}),
+        (3, 2, True, 2, {}),
     ],
 )
 def test_messages_are_as_predicted(
-    hpc_qlstm_run, write_config, tmp_path, count, ranks, sequence, extra, cell_update
+    hpc_qlstm_run, write_config, tmp_path, count, ranks, sequence, extra, parallel, cell_update
 ):
     path = write_config(
         model={
@@ -38,7 +39,7 @@ def test_messages_are_as_predicted(
         partition={"strategy": "contiguous", "count": count},
         data={"options": {"points": 33}, "window": 3},
         training={"epochs": 2, "batch_size": 7},
-        parallel={"cell_update": cell_update},
+        parallel={"cell_update": cell_update, **parallel},
     )
     done = hpc_qlstm_run("train", path, ranks=ranks)
     assert done.returncode == 0, done.stderr

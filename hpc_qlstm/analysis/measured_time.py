@@ -45,7 +45,7 @@ def measure_time(config: Config, data: Dataset, ranks: int = 1) -> MeasuredTime:
     )
     model, size = placed.model, config.training.batch_size
     costs = partition_costs(model)
-    grid = process_grid(ranks, 0, costs)
+    grid = process_grid(ranks, 0, costs, config.parallel.replicas)
     flat = model.layout.initial(config.training.seed, config.model.init_scale)
     optimizer = create_optimizer(config.training, flat.size)
     x, y = data.train_x[:size], data.train_y[:size]

@@ -6,6 +6,7 @@ ranks moves P (P - 1) s, a Bcast of s bytes (P - 1) s, however the MPI library r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
 from hpc_qlstm.training.setup import build_plan
-from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, partition_costs
+from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, partition_costs
 
 _NUMBER = 8
 """Bytes of a float64."""
@@ -38,11 +39,15 @@ class RunTraffic:
 
 
 def run_traffic(config: Config, data: Dataset, ranks: int) -> RunTraffic:
-    """The messages of a run on so many ranks. Raises InputError where they do not fit."""
+    """The messages of a run on so many ranks; `parallel.overlap` "auto" counts as off.
+
+    Raises InputError where they do not fit.
+    """
     model = build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
-    grid = process_grid(ranks, 0, partition_costs(model))
+    grid = process_grid(ranks, 0, partition_costs(model), config.parallel.replicas)
     replicated = config.parallel.cell_update == "replicated"
-    counter = _Counter(model, grid, ranks, data.train_x.shape[1], replicated)
+    overlap = config.parallel.overlap == "on"
+    counter = _Counter(model, grid, ranks, data.train_x.shape[1], replicated, overlap)
     windows, size = data.train_x.shape[0], config.training.batch_size
     batches = [min(size, windows - k) for k in range(0, windows, size)]
     tested = data.test_x.shape[0]
@@ -57,8 +62,15 @@ def run_traffic(config: Config, data: Dataset, ranks: int) -> RunTraffic:
 
 class _Counter:
     def __init__(
-        self, model: QLSTM, grid: ProcessGrid, ranks: int, steps: int, replicated: bool
+        self,
+        model: QLSTM,
+        grid: ProcessGrid,
+        ranks: int,
+        steps: int,
+        replicated: bool,
+        overlap: bool,
     ) -> None:
+        self._overlap = overlap
         self._model, self._grid, self._ranks, self._steps = model, grid, ranks, steps
         self._replicated = replicated
         parts = model.partition
@@ -82,8 +94,8 @@ class _Counter:
         blocks = max(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
         total = Traffic.allgather(self._ranks, _NUMBER * blocks * width)
         total = total + Traffic.bcast(self._ranks, _NUMBER * layout.size)
-        for rows in self._shares(samples):
-            hidden = self._model.hidden_size
+        hidden = self._model.hidden_size
+        for rows in self._pieces(samples):
             total = total + self._forward(rows)
             total = total + self._sweep(rows, self._inputs, len(GATES) * hidden)
             back = self._sweep(rows, self._state_inputs, hidden, times=self._extra_calls)
@@ -120,6 +132,12 @@ class _Counter:
             mine = share(bounds, replica, self._grid.replicas)
             if len(mine) > 1:
                 yield mine[-1] - mine[0]
+
+    def _pieces(self, samples: int) -> Iterator[int]:
+        """Samples of each part of a replica's share that goes through the time steps by itself."""
+        for rows in self._shares(samples):
+            cuts = [0, *(batch_cuts(rows) if self._overlap else []), rows]
+            yield from (end - begin for begin, end in itertools.pairwise(cuts))
 
     def _sweep(self, rows: int, gathered: int, shared: int, times: int | None = None) -> Traffic:
         """All time steps of a row in one direction, or so many: numbers a sample that are moved.

@@ -1,7 +1,9 @@
 """Which rank owns which partitions and which part of a batch. Pure functions of sizes.
 
-P <= M: one row of P ranks, each with a contiguous block of partitions. P = R * M: R replicas of
-a row of M ranks; every batch is split over the replicas.
+R replicas of a row of P / R ranks, which has no more ranks than there are partitions; every batch
+is split over the replicas, the partitions over the ranks of a row by their costs. Unless told
+otherwise there are as few replicas as possible: P <= M makes one row of P ranks, P = R * M makes
+R rows of M ranks.
 """
 
 from __future__ import annotations
@@ -32,19 +34,35 @@ class ProcessGrid:
         return self.blocks[self.position]
 
 
-def process_grid(size: int, rank: int, costs: Sequence[float]) -> ProcessGrid:
+def process_grid(
+    size: int, rank: int, costs: Sequence[float], replicas: int | None = None
+) -> ProcessGrid:
     """The grid for `size` ranks and M = len(costs) partitions, seen from `rank`.
 
-    Raises InputError, with the sizes that would work, when P fits neither rule.
+    replicas: R, by default as few as there can be. Raises InputError, with what would work, when
+    they do not fit.
     """
     count = len(costs)
-    if size > count and size % count:
-        multiples = ", ".join(str(count * k) for k in range(2, 5))
-        allowed = f"1 to {count}, or a multiple of {count} ({multiples}, ...)"
-        raise InputError(f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}")
-    row_size = min(size, count)
+    if replicas is None:
+        if size > count and size % count:
+            multiples = ", ".join(str(count * k) for k in range(2, 5))
+            allowed = f"1 to {count}, or a multiple of {count} ({multiples}, ...)"
+            raise InputError(f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}")
+        replicas = max(1, size // count)
+    elif size % replicas or size // replicas > count:
+        allowed = ", ".join(map(str, allowed_replicas(size, count))) or "none of this many ranks"
+        raise InputError(
+            f"parallel.replicas is {replicas}, which does not fit {size} ranks and {count} "
+            f"partitions, allowed: {allowed}"
+        )
+    row_size = size // replicas
     blocks = tuple(balanced_blocks(costs, row_size))
-    return ProcessGrid(size // row_size, rank // row_size, rank % row_size, blocks)
+    return ProcessGrid(replicas, rank // row_size, rank % row_size, blocks)
+
+
+def allowed_replicas(size: int, count: int) -> list[int]:
+    """Numbers of replicas that `size` ranks and so many partitions allow, smallest first."""
+    return [r for r in range(1, size + 1) if size % r == 0 and size // r <= count]
 
 
 def balanced_blocks(costs: Sequence[float], parts: int) -> list[range]:

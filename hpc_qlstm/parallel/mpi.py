@@ -76,7 +76,7 @@ class MpiCommunicator:
         """See Communicator."""
         try:
             return self._comm.Allgather_init(send, receive)
-        except (AttributeError, NotImplementedError) as error:
+        except (AttributeError, NotImplementedError) as error:  # a library before MPI 4
             raise InputError(
                 "parallel.collectives is 'persistent', which this MPI library has not, "
                 "allowed: 'blocking'"

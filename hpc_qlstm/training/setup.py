@@ -32,6 +32,7 @@ from hpc_qlstm.parallel import (
 )
 from hpc_qlstm.partition import Order, Partition, Reach, warnings_for
 from hpc_qlstm.training.engines import build_engines, build_gradient
+from hpc_qlstm.training.overlap import choose_overlap
 from hpc_qlstm.training.step import DistributedModel, partition_costs
 
 
@@ -59,6 +60,9 @@ def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> S
     model = placed.model
     warnings = reach_warnings(model, config.data.window)
     warnings += gpus.warnings
+    if config.parallel.overlap == "auto":
+        size = config.training.batch_size
+        choose_overlap(placed, config, data.train_x[:size], data.train_y[:size])
     useful = min(MAX_BLOCKS, config.training.batch_size)
     if placed.grid.replicas > useful:
         warnings.append(
@@ -95,15 +99,25 @@ def place_model(
 
     def build() -> tuple[QLSTM, ProcessGrid]:
         model = build_model(config, input_size, output_size, threads)
-        return model, process_grid(comm.size, comm.rank, partition_costs(model))
+        costs = partition_costs(model)
+        return model, process_grid(comm.size, comm.rank, costs, config.parallel.replicas)
 
     model, grid = together(comm, build)
     # A rank makes the engines of its own partitions here, where a refusal reaches all ranks.
     local = together(comm, lambda: model.local_cell(grid.partitions))
-    replicated = config.parallel.cell_update == "replicated"
-    return DistributedModel(
-        model, comm, grid, local, replicated=replicated, seed=config.training.seed
+    settings = config.parallel
+    placed = DistributedModel(
+        model,
+        comm,
+        grid,
+        local,
+        replicated=settings.cell_update == "replicated",
+        collectives=settings.collectives,
+        seed=config.training.seed,
     )
+    together(comm, placed.check_collectives)
+    placed.overlap = settings.overlap == "on"
+    return placed
 
 
 def require_circuits(config: Config, purpose: str) -> None:

@@ -195,6 +195,17 @@ class DistributedModel:
                 values.append(np.concatenate(pieces, axis=1))
         return values
 
+    def check_collectives(self) -> None:
+        """Raise InputError where the MPI library lacks the configured collectives. Collective on
+        the row, and all of its ranks raise or none."""
+        if self._row_exchange is not None:
+            self._row_exchange.outputs(0, 1, 1)
+
+    @property
+    def can_overlap(self) -> bool:
+        """Whether there are messages of a time step that could travel during computation."""
+        return self._row_exchange is not None
+
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
         if self.comm.size > 1:
@@ -229,10 +240,9 @@ class DistributedModel:
         """Where the samples of this rank are cut, for messages to travel during computation."""
         if self._row_exchange is None:
             return []
-        half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
-        early = self.overlap and 0 < half < samples
-        self._row_exchange.early = early
-        return [half] if early else []
+        cuts = batch_cuts(samples) if self.overlap else []
+        self._row_exchange.early = bool(cuts)
+        return cuts
 
     def _replica_rows(self, bounds: Bounds, replica: int) -> int:
         part = share(bounds, replica, self.grid.replicas)
@@ -253,6 +263,12 @@ class DistributedModel:
         begin = HEAD + self._shared_size
         loss = add_blocks(received, counts, self._offsets, HEAD, begin, gradient)
         return loss / values, gradient
+
+
+def batch_cuts(samples: int) -> list[int]:
+    """Where so many samples of a rank are cut in two; nowhere where they are too few."""
+    half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
+    return [half] if 0 < half < samples else []
 
 
 def partition_costs(model: QLSTM) -> Sequence[float]:

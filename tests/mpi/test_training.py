@@ -47,12 +47,62 @@ def test_same_bits_as_one_rank(configured, comm, agree, cell_update, partition):
     agree(same(trained(config, open_communicator(comm)), trained(config, SerialCommunicator())))
 
 
+@pytest.mark.parametrize("overlap", ["on", "auto"])
+@pytest.mark.parametrize("collectives", ["blocking", "persistent"])
+@pytest.mark.parametrize("cell_update", ["root", "replicated"])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_same_bits_with_every_grid_and_exchange(
+    configured, comm, agree, replicas, cell_update, collectives, overlap
+):
+    if comm.size % replicas:
+        pytest.skip(f"{comm.size} ranks do not make {replicas} replicas")
+    config = configured(
+        partition={"strategy": "overlap", "count": 4},
+        model={"sequence": replicas == 1},
+        training={"batch_size": 13},
+        parallel={
+            "replicas": replicas,
+            "cell_update": cell_update,
+            "collectives": collectives,
+            "overlap": overlap,
+        },
+    )
+    alone = configured(
+        partition=config.partition.model_dump(exclude_none=True, include={"strategy", "count"}),
+        model={"sequence": replicas == 1},
+        training={"batch_size": 13},
+    )
+    ours = trained(config, open_communicator(comm))
+    agree(same(ours, trained(alone, SerialCommunicator())))
+
+
+def test_grids_that_do_not_fit(configured, comm, agree):
+    config = configured(parallel={"replicas": comm.size + 1})
+    with pytest.raises(InputError, match=rf"parallel\.replicas is {comm.size + 1}, .*allowed: 1"):
+        set_up(config, open_communicator(comm))
+    agree(True)
+
+
 @pytest.mark.parametrize("engine", ["reference", "aer"])
 def test_other_engines_give_the_same_bits_on_ranks(configured, comm, agree, engine):
     config = configured(
         engine={"name": engine},
         data={"options": {"points": 14}, "window": 2},
         training={"epochs": 1, "batch_size": 4},
+        parallel={"overlap": "on"},
+    )
+    agree(same(trained(config, open_communicator(comm)), trained(config, SerialCommunicator())))
+
+
+@pytest.mark.parametrize("engine", ["native", "aer"])
+def test_sampled_circuits_with_overlap(configured, comm, agree, engine):
+    """Random numbers are keyed by the sample, not by its place in half a batch."""
+    config = configured(
+        engine={"name": engine, "gradient": "spsa", **({"shots": 9} if engine == "aer" else {})},
+        model={"mix": True, "extra_vqcs": 2, "affine": True},
+        data={"options": {"points": 14}, "window": 2},
+        training={"epochs": 1, "batch_size": 5},
+        parallel={"overlap": "on"},
     )
     agree(same(trained(config, open_communicator(comm)), trained(config, SerialCommunicator())))
 
