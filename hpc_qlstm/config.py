@@ -334,8 +334,8 @@ class CheckpointConfig(Section):
     every: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Epochs between checkpoints; default: as `interval` says. The last epoch is always written."""
     interval: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 1.0
-    """Without `every`: seconds from a checkpoint to the batch that is followed by the next; 0: one
-    after every batch."""
+    """Without `every`: seconds from a checkpoint to the batch that is followed by the next, or 20
+    times what it took to write if that is more; 0: one after every batch."""
     delay: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 1.0
     """Seconds that checkpoints may wait in memory to be written one after the other; those that are
     superseded by then never are. 0, or with `keep` 0: each is written at once."""

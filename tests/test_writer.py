@@ -210,3 +210,16 @@ def test_inventory(write_config, tmp_path, hpc_qlstm_run):
         path.write_bytes(path.read_bytes()[:100])
     assert hpc_qlstm_run("checkpoint", tmp_path / "run").returncode == 1
     assert hpc_qlstm_run("checkpoint", tmp_path / "nothing").returncode == 2
+
+
+@pytest.mark.parametrize(("interval", "waits"), [(1.0, 20 * 7.0), (0.0, 0.0)])
+def test_slow_checkpoints_come_less_often(write_config, tmp_path, monkeypatch, interval, waits):
+    """One that took seven seconds is not followed by the next a second later."""
+    config = load_config(write_config(checkpoint={"interval": interval}))
+    values = config.to_dict()
+    del values["checkpoint"]["every"]
+    monkeypatch.setattr(writer_module, "monotonic", lambda: 100.0)
+    run = RunDirectory(tmp_path / "run")
+    writer = RunWriter(run, load_config(values), print)
+    writer._learn([saver.Outcome("path", 7.0)])
+    assert writer._next == 100.0 + max(waits, interval)

@@ -17,7 +17,7 @@ from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
 from hpc_qlstm.training.setup import build_plan
-from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, partition_costs
+from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, partition_costs, sent_rows
 
 _NUMBER = 8
 """Bytes of a float64."""
@@ -90,8 +90,7 @@ class _Counter:
         sections = [layout.section(block) for block in self._grid.blocks]
         shared = layout.shared.stop - layout.shared.start
         width = HEAD + max(s.stop - s.start for s in sections) + shared
-        bounds, replicas = block_bounds(samples), self._grid.replicas
-        blocks = max(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
+        blocks = max(sent_rows(block_bounds(samples), self._grid.replicas))
         total = Traffic.allgather(self._ranks, _NUMBER * blocks * width)
         total = total + Traffic.bcast(self._ranks, _NUMBER * layout.size)
         hidden = self._model.hidden_size

@@ -16,7 +16,7 @@ from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.engines.native_sweep import add_blocks
 from hpc_qlstm.model import QLSTM, Exchange
-from hpc_qlstm.model.blocks import Bounds, block_bounds, share
+from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
 from hpc_qlstm.model.cell import EXTRAS, GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.sweep import Place
@@ -108,8 +108,7 @@ class DistributedModel:
         samples = slice(mine[0], mine[-1])
         blocks = len(mine) - 1
         width = HEAD + self._most + self._shared_size
-        most = max(len(share(bounds, r, self.grid.replicas)) - 1 for r in range(self.grid.replicas))
-        send, receive = self._buffer(most, width)
+        send, receive = self._buffer(max(sent_rows(bounds, self.grid.replicas)), width)
         if blocks:
             part = self.model.gradient_blocks(
                 flat,
@@ -122,11 +121,14 @@ class DistributedModel:
                 Place((self._seed, TRAINING, *step), mine[0]),
                 self._cuts(mine[-1] - mine[0]),
             )
-            own = part.partitions.shape[1]
-            send[:blocks, 0] = part.loss
             begin = HEAD + self._shared_size
-            send[:blocks, HEAD:begin] = part.shared
-            send[:blocks, begin : begin + own] = part.partitions
+            for column, sums in (
+                (0, part.loss[:, None]),
+                (HEAD, part.shared),
+                (begin, part.partitions),
+            ):
+                sent = block_sums(sums, (0, blocks)) if self.grid.replicas == 1 else sums
+                send[: len(sent), column : column + sent.shape[1]] = sent
         own_notes = notes()
         send[0, 1 : 1 + len(own_notes)] = own_notes
         if self.comm.size > 1:
@@ -258,11 +260,21 @@ class DistributedModel:
     def _add_blocks(self, received: Float, bounds: Bounds, values: int) -> tuple[float, Float]:
         """Add all blocks in block order: loss per value and the gradient of the flat weights."""
         replicas = self.grid.replicas
-        counts = [len(share(bounds, r, replicas)) - 1 for r in range(replicas)]
         gradient = np.empty(self.model.layout.size)
         begin = HEAD + self._shared_size
-        loss = add_blocks(received, counts, self._offsets, HEAD, begin, gradient)
+        rows = sent_rows(bounds, replicas)
+        loss = add_blocks(received, rows, self._offsets, HEAD, begin, gradient)
         return loss / values, gradient
+
+
+def sent_rows(bounds: Bounds, replicas: int) -> list[int]:
+    """Rows of gradients that a rank of each replica sends: one for each of its blocks of samples.
+
+    A single replica has all blocks of its partitions, and adds them up itself in the same order.
+    """
+    if replicas == 1:
+        return [1]
+    return [len(share(bounds, r, replicas)) - 1 for r in range(replicas)]
 
 
 def batch_cuts(samples: int) -> list[int]:

@@ -21,14 +21,17 @@ from hpc_qlstm.training.run_directory import RunDirectory, replace_text
 from hpc_qlstm.training.saver import CheckpointSaver, Outcome
 from hpc_qlstm.training.trainer import Trainer
 
+MOST_OF_TIME = 20
+"""Checkpoints that come by `checkpoint.interval` leave so many times their seconds to training."""
+
 
 class RunWriter:
     """Writes a run's files as training goes on. For rank 0; local.
 
     A checkpoint is due every `checkpoint.every` epochs; without that key, after the first epoch or
-    batch that ends `checkpoint.interval` seconds after the checkpoint before, so that runs with
-    epochs of milliseconds do not spend their time on the file system, and runs with epochs of
-    hours lose little. The last epoch is always written.
+    batch that ends `checkpoint.interval` seconds after the checkpoint before (later where that took
+    more than a twentieth of it), so that runs with epochs of milliseconds do not spend their time
+    on the file system, and runs with epochs of hours lose little. The last epoch is always written.
     say: prints a warning; took: is told how many seconds a checkpoint took.
     """
 
@@ -105,6 +108,9 @@ class RunWriter:
         for outcome in outcomes:
             # A stop writes all that wait.
             self._took(outcome.seconds * (1 + self._saver.waiting))
+            if self._settings.interval:
+                # Of thousands of partitions they take seconds, and training must not stand still.
+                self._next = max(self._next, monotonic() + MOST_OF_TIME * outcome.seconds)
             if outcome.cleanup and not self._told_of_old_ones:
                 self._told_of_old_ones = True
                 reason = outcome.cleanup.strerror
