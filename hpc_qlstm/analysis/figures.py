@@ -12,7 +12,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.training.rank_reports import SHARES
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-_GATE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHARE_COLORS = dict(zip(SHARES, ("#0072B2", "#D55E00", "#E69F00", "#BBBBBB"), strict=True))
 """Of engines, collectives, waiting and the rest, in every figure that shows where time goes."""
 _TRUTH, _PREDICTION, _TEST, _GREY = "#222222", "#0072B2", "#D55E00", "#8a8a8a"
@@ -34,7 +34,8 @@ def draw_figures(evaluation: Evaluation, folder: Path, title: str) -> list[Path]
     return [folder / f"{name}.png" for name in figures]
 
 
-def _figure(rows: list[float], sharex: bool = True) -> tuple[Any, Any]:
+def new_figure(rows: list[float], sharex: bool = True) -> tuple[Any, Any]:
+    """A figure of panels one below the other, of these heights in inches, and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -49,7 +50,7 @@ def _figure(rows: list[float], sharex: bool = True) -> tuple[Any, Any]:
 
 def _losses(evaluation: Evaluation, title: str) -> Any:
     history = evaluation.history
-    figure, (axis,) = _figure([3.0])
+    figure, (axis,) = new_figure([3.0])
     epochs = [record["epoch"] for record in history]
     train = [record["train_loss"] for record in history]
     test = [record["test_loss"] for record in history]
@@ -77,12 +78,12 @@ def _diagnostics(evaluation: Evaluation, title: str) -> Any:
     """Of each gate: the variance of its expectation values and its gradient norm; lines are means
     over partitions, bands reach from the smallest to the largest."""
     history = evaluation.history
-    figure, axes = _figure([2.0, 2.0])
+    figure, axes = new_figure([2.0, 2.0])
     epochs = [record["epoch"] for record in history]
     marker = "o" if len(epochs) == 1 else None
     for axis, key in zip(axes, ("variance", "gradient_norm"), strict=True):
         names = history[0]["diagnostics"][key]
-        for name, color in zip(names, _GATE_COLORS, strict=False):
+        for name, color in zip(names, PALETTE, strict=False):
             values = np.array([record["diagnostics"][key][name] for record in history])
             axis.plot(epochs, values.mean(axis=1), color=color, linewidth=1.4, marker=marker,
                       label=name)  # fmt: skip
@@ -99,7 +100,7 @@ def _diagnostics(evaluation: Evaluation, title: str) -> Any:
 
 def _prediction(evaluation: Evaluation, title: str) -> Any:
     data = evaluation.data
-    figure, (top, bottom) = _figure([2.9, 1.1])
+    figure, (top, bottom) = new_figure([2.9, 1.1])
     train_y, test_y = (
         _last_step(data.target_scaler.inverse(y)) for y in (data.train_y, data.test_y)
     )
@@ -142,7 +143,7 @@ def _time(evaluation: Evaluation, title: str) -> Any:
     ranks = tables[-1].shape[1]
     mean = np.mean([table for table in tables if table.shape[1] == ranks], axis=0)
     slowest = [table[:, table[SHARES.index("waiting")].argmin()] for table in tables]
-    figure, (top, bottom) = _figure([2.2, 2.2], sharex=False)
+    figure, (top, bottom) = new_figure([2.2, 2.2], sharex=False)
     edges = np.arange(ranks + 1) - 0.5
     below = np.zeros(ranks)
     for name, seconds in zip(SHARES, 1e3 * mean, strict=True):
