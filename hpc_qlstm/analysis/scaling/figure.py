@@ -21,8 +21,9 @@ def draw_scaling(kind: str, rows: Sequence[Row], path: Path, title: str) -> None
         # Lines that lie on each other are told apart a little beside each other.
         ranks = np.array([row.point.ranks for row in group]) * 1.015**number
         median, least, most = 1e3 * np.array([row.step for row in group]).T
-        top.errorbar(ranks, median, yerr=[median - least, most - median], color=color, marker="o",
-                     markersize=4, linewidth=1.4, capsize=3, label=group[0].point.variant or "step",
+        spread = np.array([median - least, most - median])
+        top.errorbar(ranks, median, yerr=spread, color=color, marker="o", markersize=4,
+                     linewidth=1.4, capsize=3, label=group[0].point.variant or "step",
                      )  # fmt: skip
         predicted = [(r, row.predicted) for r, row in zip(ranks, group, strict=True)]
         known = [(r, 1e3 * seconds) for r, seconds in predicted if seconds is not None]

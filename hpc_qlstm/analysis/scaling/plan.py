@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpc_qlstm.analysis.reproduce.cells import dataset
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import process_grid
+from hpc_qlstm.training.setup import build_plan
 
 NUMERICS = ("model", "partition", "engine", "data", "training")
 """Sections that decide the numbers that training gives; `parallel` decides only how fast."""
@@ -116,7 +118,7 @@ def plan_points(
     grow = _GROW[kind]
     points, notes = [], list[str]()
     for overrides in variants(vary):
-        chosen = load_config(config, overrides)
+        chosen = _varied(config, overrides)
         if not chosen.engine.threads:
             engine = chosen.engine.model_copy(update={"threads": threads})
             chosen = chosen.model_copy(update={"engine": engine})
@@ -124,6 +126,7 @@ def plan_points(
             grown = grow(chosen, count)
             reason = _misfit(grown, count) if isinstance(grown, Config) else grown
             if isinstance(grown, Config) and not reason:
+                _check(grown)
                 points.append(Point(grown, count, _short(overrides)))
             elif asked and kind != "weak-samples":
                 raise InputError(f"--ranks {count}: {reason}")
@@ -156,6 +159,19 @@ def plan_cells(points: Sequence[Point], repeats: int, epochs: int, steps: int) -
 def partitions(config: Config) -> int:
     """M."""
     return len(config.partition.inputs or []) or config.partition.count or 1
+
+
+def _varied(config: Config, overrides: Sequence[str]) -> Config:
+    try:
+        return load_config(config, overrides)
+    except InputError as error:
+        raise InputError(f"--vary: {str(error).removeprefix('configuration: ')}") from None
+
+
+def _check(config: Config) -> None:
+    """Raise InputError, before anything is measured, where a model cannot be trained."""
+    data = dataset(config)
+    build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
 
 
 def _short(overrides: Sequence[str]) -> str:
