@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hpc_qlstm import load_config
-from hpc_qlstm.analysis.scaling.measure import full_batches
+from hpc_qlstm.analysis.scaling.measure import full_batches, measure
 from hpc_qlstm.analysis.scaling.plan import (
     Cell,
     default_ranks,
@@ -153,7 +153,11 @@ def result_of(cell, milliseconds, losses=("0x1.8p-3", "0x1.4p-3")):
         "qubits": [3, 4],
         "step_seconds": {"median": milliseconds / 1e3},
         "slowest": {"compute": 3.0, "communication": 1.0, "waiting": 0.0, "rest": 1.0},
-        "losses": {"train": list(losses)[: cell.epochs], "test": list(losses)[: cell.epochs]},
+        "losses": {
+            "batches": list(losses) * 2 if cell.timed else list(losses),
+            "train": list(losses) if cell.timed else [],
+            "test": list(losses) if cell.timed else [],
+        },
     }
 
 
@@ -209,10 +213,13 @@ def test_one_bit_is_found_and_named():
     points, found = measured_as("weak-partitions", {1: 8.0, 2: 5.0})
     assert difference_text(found) == []
     reference = found[-1][1]
-    reference["losses"]["train"][0] = "0x1.9p-3"
+    reference["losses"]["batches"][1] = "0x1.9p-3"
     texts = difference_text(found)
     assert len(texts) == 3
-    assert texts[0].endswith("is not that of P = 1, for comparison, repeat 0")
+    assert texts[0] == (
+        "P = 2, repeat 0: the loss of batch 2 (0x1.4p-3) is not that of "
+        "P = 1, to compare with P = 2, repeat 0"
+    )
     assert [row.identical for row in make_rows("weak-partitions", points, found)] == [True, False]
 
 
@@ -244,6 +251,7 @@ def test_what_is_stored_is_not_measured_again(tmp_path):
     content = json.loads((tmp_path / "scaling-strong.json").read_text())
     assert [cell["repeat"] for cell in content["cells"]] == [0, 1, 2]
     assert content["cells"][0]["step_seconds"]["count"] == 3
+    assert len(content["cells"][0]["losses"]["batches"]) == 2  # the last one ends the epoch
     assert content["machines"][0]["mpi"] == "none"
     assert (tmp_path / "scaling-strong.png").read_bytes().startswith(b"\x89PNG")
 
@@ -278,14 +286,31 @@ def test_on_ranks_and_a_bit_that_is_wrong(hpc_qlstm_run, write_config, tmp_path)
     assert "DIFFER" in (tmp_path / "out" / "scaling-strong.md").read_text()
 
 
-def test_one_process_and_a_growing_model(hpc_qlstm_run, write_config, tmp_path):
+def test_a_growing_model_is_compared_with_a_few_batches_on_one_rank():
+    points, _ = points_of("weak-partitions", [4])
+    cells = plan_cells(points, 1, 2, 6)
+    full, reference = (measure(cell, SerialCommunicator()) for cell in cells)
+    losses = reference["losses"]
+    assert losses["batches"] == full["losses"]["batches"][:3]
+    assert len(set(losses["batches"])) == 3
+    assert (losses["train"], reference["step_seconds"], reference["slowest"]) == ([], {}, {})
+    assert full["step_seconds"]["count"] == 6
+    assert full["partitions"] == 4
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_a_growing_model_by_the_command(hpc_qlstm_run, write_config, tmp_path, ranks):
     config = write_config(**TINY)
-    done = hpc_qlstm_run("scaling", "weak-partitions", config, "--output", "out", *SHORT)
+    done = hpc_qlstm_run(
+        "scaling", "weak-partitions", config, "--output", "out", *SHORT, ranks=ranks
+    )
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "out" / "scaling-weak-partitions.csv").open()))
-    assert [(row["P"], row["M"], row["q"], row["bits"]) for row in rows] == [
-        ("1", "1", "3", "identical")
-    ]
+    found = list(csv.DictReader((tmp_path / "out" / "scaling-weak-partitions.csv").open()))
+    assert [(row["P"], row["M"], row["q"]) for row in found] == [
+        ("1", "1", "3"), ("2", "2", "3")
+    ][:ranks or 1]  # fmt: skip
+    assert {row["bits"] for row in found} == {"identical"}
+    assert ("P = 1, to compare with P = 2" in done.stdout) == (ranks == 2)
 
 
 def test_trouble_on_the_measured_ranks_reaches_those_that_sleep(

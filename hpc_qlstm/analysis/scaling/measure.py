@@ -20,6 +20,10 @@ from hpc_qlstm.training.rank_reports import SHARES
 from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 
+COMPARED = 3
+"""Batches of a cell that is run on one rank for its losses alone. A model that has grown with P
+takes P times as long there; every loss but the first depends on the gradients of all before."""
+
 Result = dict[str, Any]
 """What is stored of a cell: plain numbers, strings and lists."""
 
@@ -27,20 +31,32 @@ Result = dict[str, Any]
 def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = lambda: 0) -> Result:
     """Train a cell on all ranks of `comm` and give its times and losses, on every rank. Collective.
 
-    The first epoch warms up and is not timed, unless it is the only one. Raises on every rank what
-    set-up and training raise, StopRequested where a rank wants to stop.
+    The first epoch warms up and is not timed. A cell that is run for its losses alone ends after
+    COMPARED batches, without times. Raises on every rank what set-up and training raise,
+    StopRequested where a rank wants to stop.
     """
     config = cell.point.config
     batch = config.training.batch_size
     data = on_root(comm, lambda: full_batches(dataset(config), batch, cell.steps))
     setup = set_up(config, comm, data)
     trainer = Trainer(setup, wants_to_stop=wants_to_stop)
+    batches: list[float] = []
+
+    def note_loss() -> None:
+        if trainer.state.epoch == 0:
+            batches.append(trainer.state.losses[-1])
+            if not cell.timed and len(batches) == COMPARED:
+                raise _EnoughError
+
+    trainer.after_batch = note_loss
     steps: list[float] = []
     try:
         for epoch in range(cell.epochs):
             trainer.run_epoch()
-            if epoch or cell.epochs == 1:
+            if epoch:
                 steps += trainer.step_seconds
+    except _EnoughError:
+        pass
     finally:
         for engine in trainer.model.local.engines:
             engine.close()
@@ -57,16 +73,12 @@ def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = l
         "window": config.data.window,
         "threads": config.engine.threads,
         "repeat": cell.repeat,
-        "step_seconds": {
-            "median": float(np.median(steps)),
-            "min": min(steps),
-            "max": max(steps),
-            "count": len(steps),
-        },
-        "slowest": _slowest(history[1:] or history),
+        "step_seconds": _statistics(steps) if cell.timed else {},
+        "slowest": _slowest(history[1:]) if cell.timed else {},
         "losses": {
-            part: [float(record[f"{part}_loss"]).hex() for record in history]
-            for part in ("train", "test")
+            "batches": [float(loss).hex() for loss in batches],
+            "train": [float(record["train_loss"]).hex() for record in history],
+            "test": [float(record["test_loss"]).hex() for record in history],
         },
         "warnings": setup.warnings,
         "hosts": len(set(comm.allgather_object(socket.gethostname()))),
@@ -95,6 +107,19 @@ def full_batches(data: Dataset, batch: int, steps: int) -> Dataset:
         test_y=data.test_y[tested],
         test_time=data.test_time[tested],
     )
+
+
+class _EnoughError(Exception):
+    """All batches that are needed are done. Raised on all ranks after the same one."""
+
+
+def _statistics(steps: list[float]) -> dict[str, float]:
+    return {
+        "median": float(np.median(steps)),
+        "min": min(steps),
+        "max": max(steps),
+        "count": len(steps),
+    }
 
 
 def _slowest(records: list[Record]) -> dict[str, float]:

@@ -41,7 +41,7 @@ class Point:
 @dataclass(frozen=True)
 class Cell:
     """One measurement of a point. epochs: how many are run; steps: full batches of each; timed:
-    whether the table shows it, or it is run only to compare its losses."""
+    whether the table shows it, or a few batches are run only to compare their losses."""
 
     point: Point
     repeat: int
@@ -65,7 +65,8 @@ class Cell:
         """Changes with everything that decides what is measured."""
         given = self.point.config.to_dict()
         parts = {key: given[key] for key in (*NUMERICS, "parallel")}
-        return _digest([_FORMAT, parts, self.point.ranks, self.repeat, self.epochs, self.steps])
+        run = [self.point.ranks, self.repeat, self.epochs, self.steps, self.timed]
+        return _digest([_FORMAT, parts, *run])
 
     @property
     def model(self) -> str:
@@ -140,8 +141,8 @@ def plan_points(
 def plan_cells(points: Sequence[Point], repeats: int, epochs: int, steps: int) -> list[Cell]:
     """All cells: every point once, then all again, so that drift of the machine hits all alike.
 
-    Where a model is measured on one number of ranks alone, it is run once more on one rank, for one
-    epoch: its losses are what the others' are compared with.
+    Where a model is measured on one number of ranks alone, a few batches of it are run on one rank:
+    their losses are what the others' are compared with.
     """
     cells = [Cell(point, repeat, epochs, steps) for repeat in range(repeats) for point in points]
     by_model: dict[str, set[int]] = {}
@@ -151,7 +152,9 @@ def plan_cells(points: Sequence[Point], repeats: int, epochs: int, steps: int) -
     for cell in cells[: len(points)]:
         if cell.model in alone:
             alone.remove(cell.model)
-            point = Point(cell.point.config, 1, "for comparison")
+            varied = f", {cell.point.variant}" if cell.point.variant else ""
+            what = f"to compare with P = {cell.point.ranks}{varied}"
+            point = Point(cell.point.config, 1, what)
             cells.append(Cell(point, 0, 1, steps, timed=False))
     return cells
 

@@ -159,8 +159,9 @@ def _measure_all(
         if wish := max(comm.allgather_object(watch.step())):
             raise StopRequested(wish)
         if result is not None:
-            seconds = 1e3 * result["step_seconds"]["median"]
-            say(f"{number}/{len(cells)}: {cell.title}: {seconds:.4g} ms a step")
+            median = result["step_seconds"].get("median")
+            time = "" if median is None else f": {1e3 * median:.4g} ms a step"
+            say(f"{number}/{len(cells)}: {cell.title}{time}")
 
 
 def _settle(

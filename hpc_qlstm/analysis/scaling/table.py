@@ -140,12 +140,12 @@ def make_rows(
 
 def differences(measured: Measured) -> Iterator[tuple[Cell, Cell, str]]:
     """Cells whose losses are not those of the same model's first cell: the cell, the first one,
-    and what differs first. Epochs that both have are compared."""
+    and what differs first. What both have is compared."""
     models: dict[str, list[tuple[Cell, Result]]] = {}
     for cell, result in measured:
         models.setdefault(cell.model, []).append((cell, result))
     for same in models.values():
-        # A cell that is run for comparison has fewer epochs than those that it is compared with.
+        # One that is run for comparison alone has fewer losses, and stands for the others.
         same.sort(key=lambda each: (each[0].timed, each[0].point.ranks, each[0].repeat))
         (first, expected), *others = same
         for cell, result in others:
@@ -162,18 +162,21 @@ def difference_text(measured: Measured) -> list[str]:
 
 
 def _first_difference(expected: dict[str, list[str]], given: dict[str, list[str]]) -> str:
-    pairs = {part: zip(expected[part], given[part], strict=False) for part in expected}
+    """What differs first, of the parts that both have, by the order of time; or nothing."""
     found = [
-        (epoch, part)
-        for part, losses in pairs.items()
-        for epoch, (one, other) in enumerate(losses, start=1)
+        (part != "batches", number, part)
+        for part, losses in expected.items()
+        for number, (one, other) in enumerate(zip(losses, given[part], strict=False), start=1)
         if one != other
     ]
     if not found:
         return ""
-    epoch, part = min(found)
+    _, number, part = min(found)
+    value = given[part][number - 1]
+    if part == "batches":
+        return f"the loss of batch {number} ({value})"
     name = "training" if part == "train" else part
-    return f"the {name} loss of epoch {epoch} ({given[part][epoch - 1]})"
+    return f"the {name} loss of epoch {number} ({value})"
 
 
 def csv_text(rows: Sequence[Row]) -> str:
