@@ -10,7 +10,7 @@ from typing import Any
 from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.parallel import Communicator, threads_per_rank
 from hpc_qlstm.parallel.gpus import visible_gpus
-from hpc_qlstm.parallel.resources import processors
+from hpc_qlstm.parallel.resources import processor_name, processors
 from hpc_qlstm.training.checkpoint_format import package_versions
 
 Row = tuple[str, str]
@@ -28,7 +28,7 @@ def gather_info(comm: Communicator) -> tuple[list[Row], list[tuple[str, ...]]]:
         return [], ranks
     rows = [
         ("machine", f"{platform.machine()}, {platform.system()} {platform.release()}"),
-        ("processors", f"{os.cpu_count()} ({_processor_name()})"),
+        ("processors", f"{os.cpu_count()} ({processor_name()})"),
         *((name, version) for name, version in package_versions().items()),
         ("MPI library", _or_reason(_mpi)),
         ("native kernel", _or_reason(_kernel)),
@@ -66,15 +66,6 @@ def _aer_devices() -> str:
 def _gpus() -> str:
     found = visible_gpus()
     return "; ".join(f"{gpu.device}: {gpu.model} {gpu.uuid}".rstrip() for gpu in found) or "none"
-
-
-def _processor_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or "unknown"
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:

@@ -29,6 +29,7 @@ BASE: dict[str, dict[str, Any]] = {
     "output": {"run_dir": "new", "figures": False},
 }
 TRAIN = ("train", "config.toml")
+SCALING = ("scaling", "strong", "config.toml", "--output", "scaled")
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,18 @@ COMMANDS = [
     command("a rate beyond one", "noise", "config.toml", "--rates", "0,2", words=("--rates", "0,2")),
     command("shots that are no counts", "noise", "config.toml", "--shots", "1.5",
             words=("--shots", "1.5")),
+    command("more ranks than there are", *SCALING, "--ranks", "1,4000", words=("--ranks 4000", "1 to")),
+    command("ranks that are no numbers", *SCALING, "--ranks", "1,two", words=("--ranks", "1,two")),
+    command("nothing to vary", *SCALING, "--vary", "parallel.cell_update",
+            words=("--vary", "section.key=value")),
+    command("a value that cannot be varied", *SCALING, "--cell-update", "root,leaf",
+            words=("parallel.cell_update", "'leaf'", "'replicated'")),
+    command("a part that there is not", *SCALING, "--part", "2/2", words=("--part", "2/2", "N - 1")),
+    command("units that cannot be shared out", "scaling", "weak-partitions", "config.toml",
+            "--output", "scaled", "--set", "partition.count=3",
+            words=("model.hidden_size is 4", "multiple of", "3")),
+    command("a study below a file", *SCALING[:3], "--output", "rows.csv/scaled",
+            words=("rows.csv", "cannot be written")),
     command("no seeds", "noise", "config.toml", "--seeds", "0", words=("--seeds", "1")),
 ]  # fmt: skip
 

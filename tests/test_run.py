@@ -21,7 +21,8 @@ from hpc_qlstm.training.trainer import Trainer
 
 COMM = SerialCommunicator()
 FIELDS = {"epoch", "train_loss", "test_loss", "test_r2", "learning_rate", "circuits", "diagnostics"}
-FIELDS |= {"messages", "seconds"}
+FIELDS |= {"messages", "seconds", "ranks"}
+TIMES = ("seconds", "ranks")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -45,7 +46,7 @@ def train(run_dir, **sections):
 
 
 def without_seconds(history):
-    return [{k: v for k, v in record.items() if k != "seconds"} for record in history]
+    return [{k: v for k, v in record.items() if k not in TIMES} for record in history]
 
 
 def records(run_dir):
@@ -79,6 +80,12 @@ def test_run_directory(finished):
         assert set(seconds) == {"total", "compute", "communication", "waiting"}
         assert 0 < seconds["compute"] <= seconds["total"]
         assert seconds["communication"] == seconds["waiting"] == 0
+        ranks = record["ranks"]
+        assert set(ranks) == {"compute", "communication", "waiting", "rest"}
+        assert ranks["compute"] == [pytest.approx(seconds["compute"], abs=1e-6)]
+        assert sum(sum(part) for part in ranks.values()) == pytest.approx(
+            seconds["total"], abs=4e-6
+        )
     assert history[1]["train_loss"] < history[0]["train_loss"]
 
     stored = [load_checkpoint(path) for path in find_checkpoints(run_dir / "checkpoints")]
@@ -91,7 +98,8 @@ def test_run_directory(finished):
 def test_figures_and_report(finished):
     run_dir, _ = finished
     images = sorted((run_dir / "figures").iterdir())
-    assert [image.name for image in images] == ["diagnostics.png", "losses.png", "prediction.png"]
+    names = ["diagnostics.png", "losses.png", "prediction.png", "time.png"]
+    assert [image.name for image in images] == names
     page = (run_dir / "report.html").read_text(encoding="utf-8")
     embedded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert sorted(map(base64.b64decode, embedded)) == sorted(i.read_bytes() for i in images)

@@ -184,6 +184,21 @@ def test_a_study_by_a_job_array(slurm, tmp_path, log):
     assert (tmp_path / "results" / "table1.md").stat().st_size > 1000
 
 
+def test_scaling_by_a_job_array(slurm, write_config, tmp_path, log):
+    """Each task measures one of two repeats on one and two ranks; the last one writes the table."""
+    config = write_config(**MODEL)
+    job = slurm.submit(
+        tmp_path, "--array=0-1", "--ntasks=2", PROJECT / "slurm" / "scaling.sbatch", "strong",
+        config, "--output", tmp_path / "results", "--repeats", "2", "--epochs", "2", "--steps", "2",
+    )  # fmt: skip
+    for task in (0, 1):
+        shown = slurm.wait(f"{job}_{task}", "COMPLETED", "FAILED")
+        assert shown["JobState"] == "COMPLETED", log()
+    cells = sorted(path.name[:10] for path in (tmp_path / "results" / "cells").glob("*.json"))
+    assert cells == ["P1-repeat0", "P1-repeat1", "P2-repeat0", "P2-repeat1"]
+    assert "bits identical" in (tmp_path / "results" / "scaling-strong.md").read_text()
+
+
 @pytest.mark.parametrize("how", ["none", "pmi2"])
 def test_a_launcher_of_another_kind_is_refused(slurm, write_config, tmp_path, log, how):
     """`srun --mpi=none` starts two processes that know nothing of each other."""

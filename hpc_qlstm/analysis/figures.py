@@ -1,4 +1,4 @@
-"""Figures of a run: losses and diagnostics over the epochs, the prediction beside the truth."""
+"""Figures of a run: losses, diagnostics and time over the epochs, the prediction by the truth."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ import numpy as np
 
 from hpc_qlstm.analysis.evaluation import Evaluation
 from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.training.rank_reports import SHARES
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-_GATE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SHARE_COLORS = dict(zip(SHARES, ("#0072B2", "#D55E00", "#E69F00", "#BBBBBB"), strict=True))
+"""Of engines, collectives, waiting and the rest, in every figure that shows where time goes."""
 _TRUTH, _PREDICTION, _TEST, _GREY = "#222222", "#0072B2", "#D55E00", "#8a8a8a"
 
 
 def draw_figures(evaluation: Evaluation, folder: Path, title: str) -> list[Path]:
-    """Draw losses.png, prediction.png and, where the epochs have them, diagnostics.png into an
-    existing folder; returns their paths. Local."""
+    """Draw losses.png, prediction.png and, where the epochs have what they show, diagnostics.png
+    and time.png into an existing folder; returns their paths. Local."""
     figures = {
         "losses": _losses(evaluation, title),
         "prediction": _prediction(evaluation, title),
     }
     if all("diagnostics" in record for record in evaluation.history):
         figures["diagnostics"] = _diagnostics(evaluation, title)
+    if all("ranks" in record for record in evaluation.history):
+        figures["time"] = _time(evaluation, title)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=160)
     return [folder / f"{name}.png" for name in figures]
 
 
-def _figure(rows: list[float]) -> tuple[Any, Any]:
+def new_figure(rows: list[float], sharex: bool = True) -> tuple[Any, Any]:
+    """A figure of panels one below the other, of these heights in inches, and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 1.2 + sum(rows)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+    axes = figure.subplots(len(rows), 1, sharex=sharex, squeeze=False, height_ratios=rows)[:, 0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, linewidth=0.6)
@@ -44,7 +50,7 @@ def _figure(rows: list[float]) -> tuple[Any, Any]:
 
 def _losses(evaluation: Evaluation, title: str) -> Any:
     history = evaluation.history
-    figure, (axis,) = _figure([3.0])
+    figure, (axis,) = new_figure([3.0])
     epochs = [record["epoch"] for record in history]
     train = [record["train_loss"] for record in history]
     test = [record["test_loss"] for record in history]
@@ -72,12 +78,12 @@ def _diagnostics(evaluation: Evaluation, title: str) -> Any:
     """Of each gate: the variance of its expectation values and its gradient norm; lines are means
     over partitions, bands reach from the smallest to the largest."""
     history = evaluation.history
-    figure, axes = _figure([2.0, 2.0])
+    figure, axes = new_figure([2.0, 2.0])
     epochs = [record["epoch"] for record in history]
     marker = "o" if len(epochs) == 1 else None
     for axis, key in zip(axes, ("variance", "gradient_norm"), strict=True):
         names = history[0]["diagnostics"][key]
-        for name, color in zip(names, _GATE_COLORS, strict=False):
+        for name, color in zip(names, PALETTE, strict=False):
             values = np.array([record["diagnostics"][key][name] for record in history])
             axis.plot(epochs, values.mean(axis=1), color=color, linewidth=1.4, marker=marker,
                       label=name)  # fmt: skip
@@ -94,7 +100,7 @@ def _diagnostics(evaluation: Evaluation, title: str) -> Any:
 
 def _prediction(evaluation: Evaluation, title: str) -> Any:
     data = evaluation.data
-    figure, (top, bottom) = _figure([2.9, 1.1])
+    figure, (top, bottom) = new_figure([2.9, 1.1])
     train_y, test_y = (
         _last_step(data.target_scaler.inverse(y)) for y in (data.train_y, data.test_y)
     )
@@ -127,6 +133,36 @@ def _prediction(evaluation: Evaluation, title: str) -> Any:
     figure.suptitle(
         f"{title}: test R² {scores['r2']:.4f}, test MSE {scores['mse']:.2e}", fontsize=11
     )
+    return figure
+
+
+def _time(evaluation: Evaluation, title: str) -> Any:
+    """Where the time goes: by rank, the mean over the epochs; over the epochs, of the rank that the
+    others wait for. A run that went on with another number of ranks shows the newest ones."""
+    tables = [np.array([record["ranks"][name] for name in SHARES]) for record in evaluation.history]
+    ranks = tables[-1].shape[1]
+    mean = np.mean([table for table in tables if table.shape[1] == ranks], axis=0)
+    slowest = [table[:, table[SHARES.index("waiting")].argmin()] for table in tables]
+    figure, (top, bottom) = new_figure([2.2, 2.2], sharex=False)
+    edges = np.arange(ranks + 1) - 0.5
+    below = np.zeros(ranks)
+    for name, seconds in zip(SHARES, 1e3 * mean, strict=True):
+        # Steps instead of bars: thousands of ranks are one shape each.
+        top.stairs(below + seconds, edges, baseline=below, fill=True, color=SHARE_COLORS[name],
+                   label=name)  # fmt: skip
+        below = below + seconds
+    if ranks <= 32:
+        top.vlines(edges[1:-1], 0.0, below.max(), color="white", linewidth=4.0)
+        top.set_xticks(range(ranks))
+    epochs = np.array([record["epoch"] for record in evaluation.history])
+    heights = 1e3 * np.array(slowest).T
+    if len(epochs) == 1:  # a point has no area
+        epochs, heights = epochs + np.array([-0.5, 0.5]), np.repeat(heights, 2, axis=1)
+    bottom.stackplot(epochs, heights, colors=[SHARE_COLORS[name] for name in SHARES])
+    top.set(xlabel="rank", ylabel="ms an epoch (mean)")
+    bottom.set(xlabel="epoch", ylabel="ms, of the slowest rank")
+    top.legend(ncols=4, fontsize=8.5, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    figure.suptitle(f"{title}: where the time goes", fontsize=11)
     return figure
 
 

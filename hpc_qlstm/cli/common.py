@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -83,6 +84,14 @@ def numbers(text: str, kind: type[float], option: str, largest: float) -> list[A
     if not all(0 <= value <= largest for value in values):
         raise InputError(f"{option} {text!r}: allowed: numbers from 0 to {largest:g}, with commas")
     return values
+
+
+def which_part(text: str) -> tuple[int, int]:
+    """K and N of the option --part K/N; raises InputError."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match is None or not int(match[1]) < int(match[2]):
+        raise InputError(f"--part {text!r}: allowed: K/N with K from 0 to N - 1")
+    return int(match[1]), int(match[2])
 
 
 def print_json(value: Any) -> None:

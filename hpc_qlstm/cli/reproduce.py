@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import SetOption, app, collective, console
-from hpc_qlstm.errors import EXIT_STOPPED, InputError
+from hpc_qlstm.cli.common import SetOption, app, collective, console, which_part
+from hpc_qlstm.errors import EXIT_STOPPED
 from hpc_qlstm.parallel import on_root
 
 
@@ -55,7 +54,7 @@ def reproduce(
     words += [word for each in given for word in ("--set", each)]
     stopped = ""
     with collective() as comm:
-        which = on_root(comm, lambda: _part(part))
+        which = on_root(comm, lambda: which_part(part))
         files = []
         try:
             files = make(
@@ -75,10 +74,3 @@ def reproduce(
     if stopped:
         console().print(f"stopped by {stopped}; the same command goes on", markup=False)
         raise typer.Exit(EXIT_STOPPED)
-
-
-def _part(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if match is None or not int(match[1]) < int(match[2]):
-        raise InputError(f"--part {text!r}: allowed: K/N with K from 0 to N - 1")
-    return int(match[1]), int(match[2])

@@ -9,9 +9,10 @@ from hpc_qlstm.parallel.launch import (
     interactive,
     launched_rank,
     launched_size,
+    mpi_library,
     open_communicator,
 )
-from hpc_qlstm.parallel.resources import threads_per_rank
+from hpc_qlstm.parallel.resources import processor_name, threads_per_rank
 from hpc_qlstm.parallel.watchdog import Watchdog
 
 __all__ = [
@@ -26,9 +27,11 @@ __all__ = [
     "interactive",
     "launched_rank",
     "launched_size",
+    "mpi_library",
     "on_root",
     "open_communicator",
     "process_grid",
+    "processor_name",
     "take_gpu",
     "threads_per_rank",
     "together",

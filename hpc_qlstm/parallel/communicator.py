@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Float = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Traffic:
@@ -86,6 +88,17 @@ class Communicator(Protocol):
     def allgather_object(self, value: Any) -> list[Any]:
         """Every rank's object, in rank order, on every rank."""
 
+    def minimum(self, values: Float) -> Float:
+        """The least over all ranks of each of `values` (n,), on every rank; bookkeeping, not timed.
+
+        The one reduction that is left to MPI: a minimum is one of its operands, whatever their
+        order, where a sum's last bits would depend on it.
+        """
+
+    def sleep_until_all(self) -> None:
+        """Return when every rank has called this. Who waits here sleeps: it uses next to no
+        processor time, and learns of the others some milliseconds late."""
+
     def split(self, color: int) -> Communicator:
         """The communicator of the ranks that gave the same color, in rank order."""
 
@@ -133,6 +146,13 @@ class SerialCommunicator:
     def allgather_object(self, value: Any) -> list[Any]:
         """See Communicator."""
         return [value]
+
+    def minimum(self, values: Float) -> Float:
+        """See Communicator."""
+        return values.copy()
+
+    def sleep_until_all(self) -> None:
+        """See Communicator."""
 
     def split(self, color: int) -> SerialCommunicator:
         """See Communicator."""

@@ -87,6 +87,15 @@ def open_communicator(comm: Any = None) -> Communicator:
     return world
 
 
+def mpi_library(comm: Communicator) -> str:
+    """The MPI library's name and version; of a process that needs none, "none". Local."""
+    if isinstance(comm, SerialCommunicator):
+        return "none"
+    from hpc_qlstm.parallel.mpi import library_version
+
+    return library_version().partition(",")[0]
+
+
 def interactive() -> bool:
     """Whether this process's output goes to a person's terminal. Local.
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.parallel.communicator import Float
 from hpc_qlstm.parallel.resources import processors
+
+_SHORTEST_SLEEP, _LONGEST_SLEEP = 1e-3, 8e-3
+"""Seconds between two looks of a rank that sleeps: every look costs some microseconds, which who is
+being measured on the same processor would feel."""
 
 
 def import_mpi() -> Any:
@@ -116,6 +122,25 @@ class MpiCommunicator:
         result = list(self._comm.allgather(value))
         self._waiting[0] = None
         return result
+
+    def minimum(self, values: Float) -> Float:
+        """See Communicator."""
+        from mpi4py import MPI  # it is there: this communicator is its
+
+        result = np.empty_like(values)
+        self._waiting[0] = monotonic()
+        self._comm.Allreduce(values, result, op=MPI.MIN)
+        self._waiting[0] = None
+        return result
+
+    def sleep_until_all(self) -> None:
+        """See Communicator."""
+        self._waiting[0] = monotonic()
+        request, pause = self._comm.Ibarrier(), _SHORTEST_SLEEP
+        while not request.Test():
+            sleep(pause)
+            pause = min(2 * pause, _LONGEST_SLEEP)
+        self._waiting[0] = None
 
     def split(self, color: int) -> MpiCommunicator:
         """See Communicator."""

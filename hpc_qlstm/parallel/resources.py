@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 
 from hpc_qlstm.parallel.communicator import Communicator
 
@@ -33,3 +34,13 @@ def processors(pid: int = 0) -> tuple[int, ...]:
         return tuple(sorted(os.sched_getaffinity(pid)))
     except (AttributeError, OSError):
         return tuple(range(os.cpu_count() or 1))
+
+
+def processor_name() -> str:
+    """The processor's name, as the system has it. Local."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or "unknown"

@@ -16,7 +16,6 @@ from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import EngineError, TrainingError
 from hpc_qlstm.model import GATES
-from hpc_qlstm.parallel import Traffic
 from hpc_qlstm.training.checkpoint import compare_names
 from hpc_qlstm.training.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.training.compatibility import (
@@ -32,15 +31,9 @@ from hpc_qlstm.training.diagnostics import (
     expectation_variances,
     gradient_norms,
 )
-from hpc_qlstm.training.metrics import (
-    RankReport,
-    Record,
-    gather_reports,
-    mean_squared_error,
-    r_squared,
-    time_shares,
-)
+from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
+from hpc_qlstm.training.rank_reports import EpochReport, gather_report
 from hpc_qlstm.training.setup import Setup
 from hpc_qlstm.training.step import TESTING
 from hpc_qlstm.training.stopping import StopRequested
@@ -79,6 +72,7 @@ class Trainer:
     shares them. weights: initial weights by name instead of the configured random ones.
     wants_to_stop: asked on every rank once a batch; any rank's non-zero answer stops all of them.
     after_batch: called on every rank when a batch is done and the epoch goes on.
+    step_seconds: what each training step of the newest epoch took on this rank, batch by batch.
     """
 
     def __init__(
@@ -100,6 +94,7 @@ class Trainer:
         self.state = State(initial, best=initial.copy())
         self._optimizer = create_optimizer(self._training, layout.size)
         self._jobs: list[dict[str, Any]] = []
+        self.step_seconds: list[float] = []
         self.wants_to_stop = wants_to_stop
         self.after_batch = after_batch
 
@@ -117,12 +112,15 @@ class Trainer:
         start = perf_counter()
         local, state = self.model.local, self.state
         local.reset_seconds()
+        self.step_seconds = []
         rate = learning_rate(self._training, state.epoch)
         counter, before = LocalCounter(local.engines), state.counts
         try:
             for number, rows in enumerate(self._batches(state.epoch)):
                 if number >= state.batch:
+                    begin = perf_counter()
                     state.losses.append(self._train_batch(rows, rate, number, counter))
+                    self.step_seconds.append(perf_counter() - begin)
                     state.batch = number + 1
                     self._act_on_notes(before)
             counter.evaluating()
@@ -131,10 +129,9 @@ class Trainer:
             self._require_finite("the test loss", test_loss)
         except (EngineError, TrainingError, StopRequested):
             # All ranks are here together: what happened has reached every one of them.
-            self._gather(counter, before)
+            self._gather(counter, before, start)
             raise
-        seconds = perf_counter() - start
-        reports = self._gather(counter, before)
+        report = self._gather(counter, before, start)
         train_loss = float(np.mean(state.losses))
         state.epoch += 1
         record: Record = {
@@ -150,9 +147,9 @@ class Trainer:
             record["diagnostics"] = diagnostics_record(
                 self.model.model.layout, state.diagnostics[:gates], state.diagnostics[gates:]
             )
-        traffic = sum((report.traffic for report in reports), Traffic())
-        record["messages"] = {"collectives": traffic.collectives, "bytes": traffic.bytes}
-        record["seconds"] = time_shares(seconds, local.seconds, reports, self.model.grid.row_size)
+        record["messages"] = asdict(report.traffic)
+        record["seconds"] = report.of_root()
+        record["ranks"] = report.of_ranks()
         state.batch, state.losses, state.counts = 0, [], CircuitCounts()
         state.diagnostics = np.empty(0)
         if test_loss < state.best_loss:
@@ -175,18 +172,21 @@ class Trainer:
         if self.state.batch < self.batches:
             self.after_batch()
 
-    def _gather(self, counter: LocalCounter, before: CircuitCounts) -> list[RankReport]:
-        """All ranks' reports since the counter began, their circuits and jobs added up here."""
-        state = self.state
-        state.counts = before
-        jobs = [asdict(job) for e in self.model.local.engines for job in e.take_jobs()]
-        reports = gather_reports(self.model.comm, self.model.row, counter.counts(), jobs)
-        for rank, report in enumerate(reports):
-            state.counts = state.counts + report.counts
-            if self.model.comm.rank == 0:  # who writes them
+    def _gather(self, counter: LocalCounter, before: CircuitCounts, start: float) -> EpochReport:
+        """All ranks' reports since the counter began, their circuits and jobs added up here.
+
+        start: when the epoch began, by `perf_counter`.
+        """
+        state, local = self.state, self.model.local
+        seconds = perf_counter() - start, local.seconds
+        jobs = [asdict(job) for engine in local.engines for job in engine.take_jobs()]
+        report = gather_report(self.model.comm, self.model.row, seconds, counter.counts(), jobs)
+        state.counts = before + report.counts
+        if self.model.comm.rank == 0:  # who writes them
+            for rank, done in enumerate(report.jobs):
                 where = {"epoch": state.epoch + 1, "rank": rank}
-                self._jobs += [{**where, **job} for job in report.jobs]
-        return reports
+                self._jobs += [{**where, **job} for job in done]
+        return report
 
     def snapshot(self) -> Snapshot:
         """The whole state, copied, to be made a checkpoint later. Local."""

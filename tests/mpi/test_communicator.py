@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,34 @@ def test_arrays_move(comm, agree):
     ours.bcast(buffer)
     agree(bool((buffer == 0).all()))
     agree(len(ours.durations) == 2 and min(ours.durations) >= 0)
+
+
+def test_minimum_is_elementwise_and_no_message_of_training(comm, agree):
+    ours = open_communicator(comm)
+    values = np.array([float(comm.rank), -float(comm.rank), 7.5])
+    least = ours.minimum(values)
+    agree(least.tolist() == [0.0, 1.0 - comm.size, 7.5], str(least))
+    agree(values[0] == comm.rank and ours.durations == [] and ours.moved == 0)
+    serial = SerialCommunicator().minimum(values)
+    agree(serial is not values and serial.tolist() == values.tolist())
+
+
+def test_waiting_ranks_sleep(comm, agree):
+    """All wait for the last rank, for as long as it works, and take next to no processor time."""
+    ours = open_communicator(comm)
+    last, work = comm.size - 1, 0.3
+    comm.Barrier()
+    wall, used = time.monotonic(), time.process_time()
+    if comm.rank == last:
+        while time.monotonic() - wall < work:
+            pass
+    ours.sleep_until_all()
+    wall, used = time.monotonic() - wall, time.process_time() - used
+    agree(wall >= 0.95 * work, f"left after {wall:.3f} s")
+    agree(wall < work + 0.5, f"left after {wall:.3f} s")
+    agree(comm.rank == last or used < 0.1 * work, f"took {used:.3f} s of a processor")
+    agree(ours.waiting_since is None)
+    SerialCommunicator().sleep_until_all()
 
 
 def test_split_and_node(comm, agree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import numpy as np
@@ -160,6 +161,34 @@ def test_train_writes_once_and_returns_everywhere(configured, comm, agree, share
     agree((shared_path / "run" / "report.html").is_file())
     seconds = result.history[-1]["seconds"]
     agree(set(seconds) == {"total", "compute", "communication", "waiting"})
+    ranks = result.history[-1]["ranks"]
+    agree(set(ranks) == {"compute", "communication", "waiting", "rest"})
+    agree(all(len(part) == comm.size for part in ranks.values()), str(ranks))
+    agree(len(set(comm.allgather(str(result.history)))) == 1, "another history on another rank")
+
+
+def test_time_that_one_rank_takes_is_waiting_on_the_others(configured, comm, agree):
+    """The last rank sleeps in each of its two batches: the others wait as long, and nobody more."""
+    if comm.size == 1:
+        pytest.skip("needs others to wait")
+    config = configured(
+        data={"options": {"points": 24}, "window": 2}, training={"batch_size": 7, "epochs": 1}
+    )
+    last, nap = comm.size - 1, 0.05
+
+    def wish():
+        if comm.rank == last:
+            time.sleep(nap)
+        return 0
+
+    trainer = Trainer(set_up(config, open_communicator(comm)), wants_to_stop=wish)
+    ranks = trainer.run_epoch()["ranks"]
+    naps = nap * len(trainer.step_seconds)
+    agree(len(trainer.step_seconds) == 2 and min(trainer.step_seconds) > nap)
+    agree(ranks["rest"][last] > 0.98 * naps, str(ranks))
+    waiting = ranks["waiting"][:last]
+    agree(min(waiting) > 0.9 * naps and ranks["waiting"][last] < 0.5 * naps, str(ranks))
+    agree(max(ranks["communication"]) < 0.5 * naps, str(ranks))
 
 
 def test_bad_input_is_raised_on_every_rank(configured, comm, agree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from hpc_qlstm.analysis.reproduce.cells import Cell, Result
 from hpc_qlstm.config import StopConfig
@@ -78,7 +79,19 @@ def run_cells(
     return on_root(comm, collect)
 
 
-def stored(folder: Path, cell: Cell) -> Result | None:
+class Named(Protocol):
+    """What is stored in a file of its own."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its ending."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with everything that decides what is in the file."""
+
+
+def stored(folder: Path, cell: Named) -> Result | None:
     """A cell's stored result; None where there is none of this configuration."""
     try:
         result = json.loads((folder / f"{cell.name}.json").read_text(encoding="utf-8"))

@@ -1,0 +1,119 @@
+"""The command that measures how training scales with ranks: scaling."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpc_qlstm.cli.common import SetOption, app, collective, console, print_error, which_part
+from hpc_qlstm.errors import EXIT_FAILURE, EXIT_STOPPED, InputError
+from hpc_qlstm.parallel import on_root
+
+
+class Kind(StrEnum):
+    """What grows with the ranks: nothing, the partitions, or the samples."""
+
+    strong = "strong"
+    weak_partitions = "weak-partitions"
+    weak_samples = "weak-samples"
+
+
+@app.command()
+def scaling(
+    kind: Annotated[Kind, typer.Argument(help="What grows: nothing, partitions or samples.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    output: Annotated[Path, typer.Option("--output", help="The folder to write.")] = Path(
+        "results/scaling"
+    ),
+    ranks: Annotated[
+        str | None,
+        typer.Option(
+            "--ranks", metavar="P,P,...", help="Default: powers of two up to all of them."
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each.")] = 5,
+    epochs: Annotated[
+        int, typer.Option("--epochs", min=2, help="Epochs of a run; the first warms up.")
+    ] = 3,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Full batches of an epoch.")] = 20,
+    cell_update: Annotated[
+        str | None,
+        typer.Option("--cell-update", metavar="MODE,...", help="--vary parallel.cell_update=..."),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", metavar="SECTION.KEY=VALUE,...", help="Measure each value, and combinations."
+        ),
+    ] = None,
+    part: Annotated[
+        str, typer.Option("--part", metavar="K/N", help="Measure the K-th of N parts, from 0 on.")
+    ] = "0/1",
+    overrides: SetOption = None,
+) -> None:
+    """Time training steps on more and more of the ranks that this is started on, and compare bits.
+
+    What is stored in the folder's `cells` is not measured again, so that a study that was stopped
+    goes on, and jobs of an array share its repeats by --part. Exit code 1 where losses differ.
+    """
+    from hpc_qlstm.analysis.scaling.study import scaling as study
+    from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.training.stopping import StopRequested
+
+    varied = [*(vary or ())]
+    if cell_update is not None:
+        varied.append(f"parallel.cell_update={cell_update}")
+    words = ["hpc-qlstm", "scaling", kind.value, str(config), "--output", str(output)]
+    words += ["--repeats", str(repeats), "--epochs", str(epochs), "--steps", str(steps)]
+    words += ["--ranks", ranks] if ranks is not None else []
+    words += [word for each in varied for word in ("--vary", each)]
+    words += [word for each in overrides or () for word in ("--set", each)]
+    stopped, differing = "", list[str]()
+    with collective() as comm:
+        which = on_root(comm, lambda: which_part(part))
+        counts = on_root(comm, lambda: _counts(ranks))
+        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        launcher = f"mpirun -n {comm.size} " if comm.size > 1 else ""
+        try:
+            outcome = study(
+                kind.value,
+                resolved,
+                output,
+                comm,
+                ranks=counts,
+                vary=varied,
+                repeats=repeats,
+                epochs=epochs,
+                steps=steps,
+                part=which,
+                command=launcher + shlex.join(words),
+                say=lambda text: console().print(text, markup=False),
+            )
+        except StopRequested as reason:
+            stopped = str(reason)  # on all ranks
+        else:
+            differing = outcome.differing
+            for path in outcome.files:
+                console().print(f"wrote {path}", markup=False)
+            if comm.rank == 0:
+                for text in differing:
+                    print_error(text)
+    if stopped:
+        console().print(f"stopped by {stopped}; the same command goes on", markup=False)
+        raise typer.Exit(EXIT_STOPPED)
+    if differing:
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def _counts(text: str | None) -> list[int] | None:
+    """Numbers of ranks; raises InputError."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,6}(,[1-9]\d{0,6})*", text):
+        raise InputError(f"--ranks {text!r}: allowed: numbers of ranks from 1 on, with commas")
+    return [int(word) for word in text.split(",")]
