@@ -116,7 +116,6 @@ def plan_points(
     threads: of a rank, where the configuration leaves it open: the same for all points. asked: the
     user has named the ranks, so that what does not fit is refused. Raises InputError.
     """
-    grow = _GROW[kind]
     points, notes = [], list[str]()
     for overrides in variants(vary):
         chosen = _varied(config, overrides)
@@ -124,11 +123,11 @@ def plan_points(
             engine = chosen.engine.model_copy(update={"threads": threads})
             chosen = chosen.model_copy(update={"engine": engine})
         for count in ranks:
-            grown = grow(chosen, count)
-            reason = _misfit(grown, count) if isinstance(grown, Config) else grown
-            if isinstance(grown, Config) and not reason:
-                _check(grown)
-                points.append(Point(grown, count, _short(overrides)))
+            larger = grown(kind, chosen, count)
+            reason = _misfit(larger, count) if isinstance(larger, Config) else larger
+            if isinstance(larger, Config) and not reason:
+                _check(larger)
+                points.append(Point(larger, count, _short(overrides)))
             elif asked and kind != "weak-samples":
                 raise InputError(f"--ranks {count}: {reason}")
             elif (note := f"P = {count} is left out: {reason}") not in notes:
@@ -185,7 +184,7 @@ def _short(overrides: Sequence[str]) -> str:
 def _misfit(config: Config, ranks: int) -> str:
     """Why the partitions do not fit so many ranks, or nothing."""
     try:
-        process_grid(ranks, 0, [1.0] * partitions(config))
+        process_grid(ranks, 0, [1.0] * partitions(config), config.parallel.replicas)
     except InputError as error:
         return str(error)
     return ""
@@ -211,11 +210,25 @@ def _more_partitions(config: Config, ranks: int) -> Config | str:
 
 def _more_samples(config: Config, ranks: int) -> Config | str:
     count = partitions(config)
+    if config.parallel.replicas is not None:
+        raise InputError(
+            "parallel.replicas is given, but weak-samples makes as many as ranks allow"
+        )
     if ranks % count:
         return f"replicas are rows of {count} ranks, allowed: multiples of {count}"
     size = config.training.batch_size * (ranks // count)
     training = config.training.model_copy(update={"batch_size": size})
     return config.model_copy(update={"training": training})
+
+
+def grown(kind: str, config: Config, ranks: int) -> Config | str:
+    """The configuration as it is on so many ranks of a study; a string says why it cannot be.
+
+    Raises InputError for a kind that is none, and for configurations that cannot grow at all.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind {kind!r}, allowed: {', '.join(KINDS)}")
+    return _GROW[kind](config, ranks)
 
 
 _GROW: dict[str, Callable[[Config, int], Config | str]] = {
