@@ -163,6 +163,12 @@ def _read(found: dict[str, Located]) -> Columns:
         }
 
 
+def differ_in_length(path: Path, lengths: dict[str, int]) -> InputError:
+    """The refusal of columns of these lengths by name."""
+    told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+    return InputError(f"{path}: columns differ in length: {told}")
+
+
 def _missing(path: Path, name: str, there: list[str]) -> InputError:
     shown = ", ".join(_shortened(other) for other in there[:20]) or "none"
     more = f" and {len(there) - 20} more" if len(there) > 20 else ""

@@ -59,7 +59,7 @@ def validate(series: Series, *, source: str, for_training: bool = True) -> None:
     """
     least = 2 if for_training else 1
     if len(series) < least:
-        raise InputError(f"{source}: {len(series)} rows of data; at least {least} are needed")
+        raise too_few_rows(source, len(series), least)
     for kind, array, names in (
         ("feature", series.features, series.feature_names),
         ("target", series.targets, series.target_names),
@@ -96,6 +96,11 @@ def refuse_constant(minimum: Float, maximum: Float, names: Sequence[str], label:
             f"{label} {names[column]!r} is constant (always {minimum[column]:g}); "
             "leave it out or use data in which it varies"
         )
+
+
+def too_few_rows(source: str, rows: int, least: int) -> InputError:
+    """The refusal of so few rows."""
+    return InputError(f"{source}: {rows} rows of data; at least {least} are needed")
 
 
 def not_finite(label: str, value: float, row: int, count: int) -> InputError:
