@@ -6,7 +6,10 @@ dataset whose bytes lie in the file as they are is read around HDF5, which takes
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from hpc_qlstm.data.readers import differ_in_length, locate_hdf5
+from hpc_qlstm.data.readers import Located, differ_in_length, locate_hdf5
 from hpc_qlstm.data.series import Float
 from hpc_qlstm.data.split import Index
 from hpc_qlstm.errors import HpcQlstmError, InputError
@@ -50,25 +53,26 @@ class Hdf5Table:
         # HDF5 keeps a cache of chunks for every dataset; together they have room for two of the
         # largest chunks.
         cache = max(_MIB, 2 * _MOST_CHUNK_BYTES // len(names))
-        with self._readable():
-            self._file = h5py.File(path, "r", rdcc_nbytes=cache)
+        with contextlib.ExitStack() as opened, _readable(path):
+            self._file = opened.enter_context(h5py.File(path, "r", rdcc_nbytes=cache))
             self._descriptor = os.open(path, os.O_RDONLY)
+            opened.callback(os.close, self._descriptor)
             self.bytes = os.fstat(self._descriptor).st_size
             located = locate_hdf5(path, self._file, list(names))
-        lengths = {name: array.shape[0] for name, (array, _) in located.items()}
-        if len(set(lengths.values())) > 1:
-            raise differ_in_length(path, lengths)
-        self.rows = lengths[self.names[0]]
-        for name, (array, _) in located.items():
-            packed = array.chunks and int(np.prod(array.chunks)) * array.dtype.itemsize
-            if packed and packed > cache:
-                raise InputError(
-                    f"{path}: {name!r} has chunks of {packed / _MIB:.1f} MiB; to be streamed with "
-                    f"{len(names)} columns, at most {cache / _MIB:.1f} MiB are allowed"
-                )
-        self._stored = list(_stored(located, self._descriptor))
+            lengths = {name: array.shape[0] for name, (array, _) in located.items()}
+            if len(set(lengths.values())) > 1:
+                raise differ_in_length(path, lengths)
+            self.rows = lengths[self.names[0]]
+            _refuse_large_chunks(path, located, cache)
+            self._stored = list(_stored(located, self._descriptor))
+            self._opened = opened.pop_all()
+        weakref.finalize(self, self._opened.close)  # where a run ends before it could close it
         row_bytes = sum(8 + part.row_bytes for part in self._stored) + 8 * len(names)
         self._piece = max(1, _PIECE_BYTES // row_bytes)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._opened.close()
 
     def pieces(self) -> Iterator[tuple[int, Float]]:
         """The whole table in order: the first row's number and the rows (n, d) of each piece."""
@@ -99,11 +103,6 @@ class Hdf5Table:
                 results[number][place[part][mine]] = rows[:, request.columns][taken]
         return results
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        os.close(self._descriptor)
-
     def _spans(self, first: Index, end: Index) -> Iterator[tuple[slice, tuple[Index, Index]]]:
         """Runs of sorted intervals [first, end) with the spans of rows that hold them.
 
@@ -125,32 +124,35 @@ class Hdf5Table:
     def _read(self, begins: Index, ends: Index) -> Float:
         """The rows of some spans, one after the other, (n, d)."""
         rows = np.empty((int((ends - begins).sum()), len(self.names)))
-        with self._readable(), np.errstate(over="ignore"):  # beyond float64: inf, refused later
+        with _readable(self.path), np.errstate(over="ignore"):  # beyond float64: inf, refused later
             for part in self._stored:
                 raw = part.read(begins, ends, len(rows))
                 for column, source in part.columns:
                     rows[:, column] = raw[:, source]
         return rows
 
-    def _readable(self) -> Any:
-        return _Readable(self.path)
 
-
-class _Readable:
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     """Turns whatever HDF5 and the system raise into one InputError, as `files.load` does."""
+    try:
+        yield
+    except HpcQlstmError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be read as {path.suffix} ({type(error).__name__}: {error})"
+        ) from error
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and not isinstance(error, HpcQlstmError):
+def _refuse_large_chunks(path: Path, located: dict[str, Located], cache: int) -> None:
+    for name, (array, _) in located.items():
+        chunk = math.prod(array.chunks or ()) * array.dtype.itemsize
+        if array.chunks and chunk > cache:
             raise InputError(
-                f"{self._path}: cannot be read as {self._path.suffix} "
-                f"({type(error).__name__}: {error})"
-            ) from error
+                f"{path}: {name!r} has chunks of {chunk / _MIB:.1f} MiB; to stream "
+                f"{len(located)} columns, at most {cache / _MIB:.1f} MiB are allowed"
+            )
 
 
 class _Stored(Protocol):
@@ -171,7 +173,7 @@ class _Plain:
         self, dataset: h5py.Dataset, columns: list[tuple[int, int]], descriptor: int
     ) -> None:
         self.columns = columns
-        self._type, self._width = dataset.dtype, int(np.prod(dataset.shape[1:]))
+        self._type, self._width = dataset.dtype, math.prod(dataset.shape[1:])
         self.row_bytes = self._type.itemsize * self._width
         self.gap = _GAP_BYTES // self.row_bytes
         self._begin = dataset.id.get_offset()
@@ -215,7 +217,7 @@ class _Packed:
         return raw
 
 
-def _stored(located: dict[str, tuple[Any, int | None]], descriptor: int) -> Iterator[_Stored]:
+def _stored(located: dict[str, Located], descriptor: int) -> Iterator[_Stored]:
     """Each dataset once, with all columns that are in it."""
     datasets: dict[Any, tuple[Any, list[tuple[int, int]]]] = {}
     for column, (dataset, index) in enumerate(located.values()):

@@ -69,5 +69,8 @@ class WindowSource(Protocol):
     def sample(self, train: Rows, test: Rows) -> Dataset:
         """Copies of some windows of both parts, with their times."""
 
+    def close(self) -> None:
+        """Let go of files; no windows can be read afterwards."""
+
     def timings(self) -> dict[str, float]:
         """`reading`: seconds spent since this was last asked; nothing for windows in memory."""

@@ -112,6 +112,7 @@ class StreamedData:
         self._table = Hdf5Table(plan.path, plan.columns)
         same = self._table.bytes == plan.bytes and self._table.rows == plan.split.rows
         if not same or not np.array_equal(_probes(self._table), plan.probes):
+            self.close()
             raise InputError(
                 f"{plan.path}: is not the same file on all ranks, or changed while it was read"
             )
@@ -190,6 +191,10 @@ class StreamedData:
         """See WindowSource."""
         seconds, self._seconds = self._seconds, 0.0
         return {"reading": seconds}
+
+    def close(self) -> None:
+        """See WindowSource."""
+        self._table.close()
 
     def _test_numbers(self, rows: Rows) -> Index:
         split = self.plan.split

@@ -91,6 +91,9 @@ class Dataset:
             test_time=self.test_time[test].copy(),
         )
 
+    def close(self) -> None:
+        """See WindowSource."""
+
     def timings(self) -> dict[str, float]:
         """See WindowSource."""
         return {}

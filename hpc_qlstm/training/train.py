@@ -211,7 +211,8 @@ def _save_before_stop(writer: RunWriter, trainer: Trainer) -> Path:
 
 
 def _close(trainer: Trainer) -> None:
-    """Close this rank's engines; trouble with that must not hide how the run ended."""
+    """Close this rank's data and engines; trouble with that must not hide how the run ended."""
+    trainer.data.close()
     for engine in trainer.model.local.engines:
         try:
             engine.close()
