@@ -54,7 +54,7 @@ def set_up(config: Config, comm: Communicator, data: WindowSource | None = None)
     """
     if data is None:
         data = open_source(config, comm)
-    check_epoch_windows(config, data)
+    together(comm, lambda: check_epoch_windows(config, data))
     gpus = choose_gpus(config, comm)
     placed = place_model(config, comm, data.input_size, data.output_size)
     model = placed.model
