@@ -316,6 +316,15 @@ def test_rows_are_refused_with_the_same_words(file, small_pieces, changes, time)
     assert messages[0] == messages[1]
 
 
+def test_a_step_back_in_time_is_seen_at_every_row(file, small_pieces):
+    """Also from the last row of a piece to the first of the next."""
+    for row in range(100, 150):
+        changed(file, "clock", row, -1.0)
+        with pytest.raises(InputError, match=f"backwards from .* row {row} to -1 in .* {row + 1};"):
+            prepare_stream(file, ["a"], ["b"], "clock", window=4)
+        changed(file, "clock", row, 0.5 * row)
+
+
 def write(path, **datasets):
     with h5py.File(path, "w") as out:
         for name, values in datasets.items():
