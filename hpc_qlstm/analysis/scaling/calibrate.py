@@ -21,6 +21,7 @@ from hpc_qlstm.analysis.scaling.model import (
     circuit_key,
     compute_seconds,
     message_seconds,
+    plan_of,
     rest_terms,
     step_sizes,
 )
@@ -33,7 +34,7 @@ from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.parallel import Communicator, mpi_library, processor_name
-from hpc_qlstm.training.setup import build_dataset, build_model
+from hpc_qlstm.training.setup import build_model
 
 SAMPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Samples that circuits are timed with, up to what the configurations need."""
@@ -147,9 +148,9 @@ def _measure_busy(team: Communicator, configs: Sequence[Config], small: Sequence
     call = _slowest(team, _call_seconds)
     circuits: dict[str, dict[str, Curve]] = {}
     for config in (*configs, *small):
-        data = build_dataset(config)
+        plan, _ = plan_of(config)
         threads = max(1, config.engine.threads)
-        model = build_model(config, data.train_x.shape[2], data.train_y.shape[-1], threads)
+        model = build_model(config, plan.input_size, plan.output_size, threads)
         most = max(each.training.batch_size for each in (*configs, *small))
         for m, circuit in enumerate(model.circuits):
             key = circuit_key(circuit, threads)
@@ -289,9 +290,7 @@ def _fit_rest(team: Communicator, busy: Busy, small: Sequence[Config]) -> dict[s
     for config in small:
         cell = Cell(Point(config, team.size, ""), 0, 2, 20)
         seconds = measure(cell, team)["step_seconds"]["median"]
-        data = build_dataset(config)
-        model = build_model(config, data.train_x.shape[2], data.train_y.shape[-1], 1)
-        sizes = step_sizes(config, model, data.train_x.shape[1], team.size)
+        sizes = step_sizes(config, *plan_of(config), team.size)
         rest = seconds - compute_seconds(sizes, busy) - message_seconds(sizes, busy)
         terms.append(np.array(rest_terms(sizes)) / seconds)
         left.append(max(rest, 0.0) / seconds)

@@ -29,7 +29,8 @@ from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import ProcessGrid, process_grid
-from hpc_qlstm.training.setup import build_dataset, build_plan
+from hpc_qlstm.training.setup import build_plan
+from hpc_qlstm.training.sources import build_source
 from hpc_qlstm.training.step import HEAD, partition_costs, sent_rows
 
 _NUMBER = 8
@@ -239,6 +240,6 @@ def plan_of(config: Config) -> tuple[QLSTM, int]:
 @lru_cache(maxsize=64)
 def _plan_by_text(text: str) -> tuple[QLSTM, int]:
     config = Config.model_validate_json(text)
-    data = build_dataset(config)
-    model = build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
-    return model, int(data.train_x.shape[1])
+    data = build_source(config)
+    data.close()
+    return build_plan(config, data.input_size, data.output_size), data.window

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpc_qlstm.analysis.reproduce.cells import dataset
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import process_grid
 from hpc_qlstm.training.setup import build_plan
+from hpc_qlstm.training.sources import build_source
 
 NUMERICS = ("model", "partition", "engine", "data", "training")
 """Sections that decide the numbers that training gives; `parallel` decides only how fast."""
@@ -172,8 +172,9 @@ def _varied(config: Config, overrides: Sequence[str]) -> Config:
 
 def _check(config: Config) -> None:
     """Raise InputError, before anything is measured, where a model cannot be trained."""
-    data = dataset(config)
-    build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
+    data = build_source(config)
+    data.close()
+    build_plan(config, data.input_size, data.output_size)
 
 
 def _short(overrides: Sequence[str]) -> str:
