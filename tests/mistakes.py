@@ -285,6 +285,14 @@ COMMANDS = [
             words=("model.hidden_size is 4", "multiple of", "3")),
     command("a study below a file", *SCALING[:3], "--output", "rows.csv/scaled",
             words=("rows.csv", "cannot be written")),
+    command("no machine to predict with", "extrapolate", "config.toml", "--machine", "missing.json",
+            words=("missing.json", "cannot be read")),
+    command("a machine's file that is none", "extrapolate", "config.toml", "--machine", "rows.csv",
+            words=("rows.csv", "is not JSON")),
+    command("an interconnect that is not known", "resources", "config.toml", "--ranks", "1",
+            "--interconnect", "token-ring", words=("token-ring", "infiniband-100", ".toml file")),
+    command("replicas that do not fit", "train", "config.toml", "--set", "parallel.replicas=4",
+            words=("parallel.replicas is 4", "allowed: ")),
     command("no seeds", "noise", "config.toml", "--seeds", "0", words=("--seeds", "1")),
 ]  # fmt: skip
 

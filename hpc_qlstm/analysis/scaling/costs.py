@@ -1,4 +1,4 @@
-"""The machine's costs in a scaling study: measured beside the cells, stored, put together."""
+"""The machine's costs in a scaling study: measured before and after its cells, put together."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def predictable(config: Config) -> bool:
 
 @dataclass(frozen=True)
 class Costs:
-    """Measures the machine for one part of a study and stores it among the cells.
+    """Measures the machine for one part of a study and stores it.
 
-    folder: of the cells; part: of the study; wanted: False where nothing is to be measured;
+    folder: of these files; part: of the study; wanted: False where nothing is to be measured;
     configs: those to be predicted; ranks: numbers of ranks of the study.
     """
 
@@ -56,6 +56,7 @@ class Costs:
 
         def store() -> None:
             try:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 replace_text(path, machine_text(machine))
             except OSError as error:
                 raise InputError(

@@ -108,7 +108,7 @@ def scaling(
         # Before and after: what the machine does in between is what the model is held against.
         configs = list({circuits_text(p.config): p.config for p in points}.values())
         counts = [point.ranks for point in points]
-        costs = Costs(folder / "cells", part, model and bool(mine), configs, counts)
+        costs = Costs(folder / "costs", part, model and bool(mine), configs, counts)
         costs.measure(comm, "before", say)
         _measure_all([cells[k] for k in mine], folder / "cells", comm, watch, say)
         costs.measure(comm, "after", say)
@@ -119,7 +119,7 @@ def scaling(
         if len(measured) < len(cells):
             return None
         try:
-            machine = stored_machine(folder / "cells") if model else None
+            machine = stored_machine(folder / "costs") if model else None
             if machine is not None:
                 replace_text(folder / "machine.json", machine_text(machine))
             predict = None if machine is None else partial(_predicted, machine)
