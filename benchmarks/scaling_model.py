@@ -78,7 +78,7 @@ def main() -> int:
         f"{len(GRID)} settings, {options.rounds} rounds; the rest fitted on {len(SETTINGS)} others"
     )
     print(
-        "  q   B   M  P  measured (least .. most) ms  predicted ms  error %   circuits messages rest"
+        "  q   B   M  P  measured (least .. most) ms  predicted  error %   circuits messages rest"
     )
     errors = []
     for (each, count), seconds in steps.items():

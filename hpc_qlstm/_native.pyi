@@ -84,6 +84,7 @@ class PartitionSweep:
         members: Sequence[tuple[BatchPlan | StatePlan, Sequence[int], int, int, int]],
         sets: int,
     ) -> None: ...
+    seconds: float
     def begin(self, steps: int, samples: int) -> None: ...
     def forward(
         self,
@@ -114,6 +115,18 @@ def merge_columns(
 ) -> None: ...
 def add_columns(parts: NDArray[float64], list: ColumnList, sums: NDArray[float64]) -> None: ...
 def block_sums(rows: NDArray[float64], bounds: Sequence[int], sums: NDArray[float64]) -> None: ...
+def sum_blocks(rows: NDArray[float64], bounds: Sequence[int], sum: NDArray[float64]) -> None: ...
+def adam(
+    beta1: float,
+    beta2: float,
+    step_size: float,
+    root: float,
+    epsilon: float,
+    gradient: NDArray[float64],
+    first: NDArray[float64],
+    second: NDArray[float64],
+    weights: NDArray[float64],
+) -> None: ...
 def add_blocks(
     received: NDArray[float64],
     counts: Sequence[int],

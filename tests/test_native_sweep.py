@@ -117,9 +117,25 @@ def test_gathered_blocks_are_added_by_replica_and_position():
     np.testing.assert_allclose(gradient[5:], first[:, 1:3].sum(axis=0), rtol=1e-13)
 
 
+def test_adam_is_that_of_its_formula():
+    rng = np.random.default_rng(3)
+    gradient, first, weights = rng.normal(size=(3, 9))
+    second = rng.uniform(0, 1, 9)
+    m, v, w = first.copy(), second.copy(), weights.copy()
+    native_sweep.adam(0.9, 0.99, 0.3, 0.7, 1e-8, gradient, first, second, weights)
+    m += (1 - 0.9) * (gradient - m)
+    v = v * 0.99 + (1 - 0.99) * gradient * gradient
+    w -= 0.3 * m / (np.sqrt(v) / 0.7 + 1e-8)
+    for ours, theirs in ((first, m), (second, v), (weights, w)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        lambda z: native_sweep.sum_blocks(z(3, 2), [0, 2], z(2)),
+        lambda z: native_sweep.sum_blocks(z(3, 2), [0, 3], z(3)),
+        lambda z: native_sweep.adam(0.9, 0.9, 1, 1, 1, z(3), z(3), z(2), z(3)),
         lambda z: native_sweep.block_sums(z(3, 2), [0, 2, 4], z(2, 2)),
         lambda z: native_sweep.block_sums(z(3, 2), [0, 2, 2, 3], z(3, 2)),
         lambda z: native_sweep.block_sums(z(3, 2), [0, 3], z(1, 3)),
@@ -151,20 +167,20 @@ def test_sweeps_of_other_sizes_are_refused():
     flat, x = model.layout.initial(0), np.zeros((3, 2, 1))
     sweeps = local.gates._native
     assert sweeps is not None
-    good = {"state": np.zeros((3, 4)), "outputs": np.zeros((4, 3, 4))}
-    sweeps.begin(flat, x).forward(1, **good)
-    for flat_given, change in (
-        (flat, {"state": np.zeros((3, 3))}),
-        (flat, {"state": np.zeros((2, 4))}),
-        (flat, {"outputs": np.zeros((4, 3, 3))}),
-        (flat[:20], {}),
+    state, outputs = np.zeros((3, 4)), np.zeros((4, 3, 4))
+    sweeps.begin(flat, x, outputs).forward(1, state)
+    for flat_given, state_given, outputs_given in (
+        (flat, np.zeros((3, 3)), outputs),
+        (flat, np.zeros((2, 4)), outputs),
+        (flat, state, np.zeros((4, 3, 3))),
+        (flat[:20], state, outputs),
     ):
         with pytest.raises(ValueError, match="other steps, samples or sizes"):
-            sweeps.begin(flat_given, x).forward(1, **{**good, **change})
+            sweeps.begin(flat_given, x, outputs_given).forward(1, state_given)
     with pytest.raises(ValueError, match="other steps"):
-        sweeps.begin(flat, x).forward(2, **good)
-    sweep = sweeps.begin(flat, x)
-    sweep.forward(0, **good)
+        sweeps.begin(flat, x, outputs).forward(2, state)
+    sweep = sweeps.begin(flat, x, outputs)
+    sweep.forward(0, state)
     good = {
         "cotangents": np.zeros((4, 3, 4)),
         "rows": np.zeros((3, local.weights)),

@@ -25,7 +25,9 @@ ColumnList = _native.ColumnList
 """A list of (part, column there, column of the sums)."""
 block_sums = _native.block_sums
 """block_sums(rows (n, w), bounds, sums (K, w)): see `kernels/batch_sums.hpp`, as are the others."""
+sum_blocks = _native.sum_blocks
 add_blocks = _native.add_blocks
+adam = _native.adam
 readout = _native.readout
 readout_reverse = _native.readout_reverse
 
@@ -64,13 +66,15 @@ class SweepMember:
 class NativeSweeps:
     """Makes sweeps over the same members: their plans are compiled once. Local.
 
-    sets: weight sets of each member, the four gates or one extra VQC. Raises UnsupportedError for
-    a circuit beyond the engine.
+    sets: weight sets of each member, the four gates or one extra VQC. `seconds` adds up the time
+    of sweeps that are over. Raises UnsupportedError for a circuit beyond the engine.
     """
 
     def __init__(self, engine: NativeEngine, members: Sequence[SweepMember], sets: int) -> None:
         self._engine = engine
         self._sets = sets
+        self.seconds = 0.0
+        self.output_counts = [member.circuit.outputs for member in members]
         self._plans = [engine.plan(member.circuit) for member in members]
         self._members = [
             (
@@ -84,8 +88,11 @@ class NativeSweeps:
         ]
         self._free: list[_native.PartitionSweep] = []
 
-    def begin(self, flat: Float, x: Float) -> NativeSweep:
-        """A sweep over x (B, T, d_x), C-contiguous, with these flat weights."""
+    def begin(self, flat: Float, x: Float, outputs: Float) -> NativeSweep:
+        """A sweep over x (B, T, d_x), C-contiguous, with these flat weights.
+
+        outputs (sets, B, width): where each step's outputs go.
+        """
         kernel = self._engine.kernel
         sweep = (
             self._free.pop()
@@ -95,7 +102,19 @@ class NativeSweeps:
         sweep.begin(x.shape[1], x.shape[0])
         # Executions that a time step counts for: forward, or one adjoint product for each.
         counted = len(self._members) * self._sets * x.shape[0]
-        return NativeSweep(self._engine, sweep, self._free, flat, x, counted)
+        return NativeSweep(self, sweep, flat, x, outputs, counted)
+
+    def end(self, sweep: _native.PartitionSweep, calls: int) -> None:
+        """Take a sweep back: its memory serves the next one. calls: executions to count."""
+        self.seconds += sweep.seconds
+        sweep.seconds = 0.0
+        self._engine.executions += calls
+        self._free.append(sweep)
+
+    @property
+    def threads(self) -> int:
+        """Most threads of a call."""
+        return self._engine.threads
 
 
 class NativeSweep:
@@ -103,29 +122,42 @@ class NativeSweep:
 
     def __init__(
         self,
-        engine: NativeEngine,
+        makers: NativeSweeps,
         sweep: _native.PartitionSweep,
-        free: list[_native.PartitionSweep],
         flat: Float,
         x: Float,
+        outputs: Float,
         counted: int,
     ) -> None:
-        self._engine, self._sweep, self._free = engine, sweep, free
-        self._flat, self._x, self._counted = flat, np.ascontiguousarray(x), counted
+        self._makers, self._sweep, self._threads = makers, sweep, makers.threads
+        self._flat, self._x, self._outputs = flat, x, outputs
+        self._counted, self._calls = counted, 0
 
-    def forward(self, t: int, state: Float, outputs: Float) -> None:
-        """Step t from the state (B, n): the first columns of outputs (sets, B, width)."""
-        self._engine.executions += self._counted
-        self._sweep.forward(t, self._engine.threads, state, self._x, self._flat, outputs)
+    def forward(self, t: int, state: Float) -> None:
+        """Step t from the state (B, n): fills the first columns of the outputs."""
+        self._calls += self._counted
+        self._sweep.forward(t, self._threads, state, self._x, self._flat, self._outputs)
+
+    def begin_reverse(self) -> None:
+        """Nothing to do."""
 
     def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
         """Step t back: weight gradients added to rows (B, n); to_inputs (B, width) filled.
 
         cotangents (sets, B, d_h): of the outputs of all partitions.
         """
-        self._engine.executions += self._counted
-        self._sweep.reverse(t, self._engine.threads, self._flat, cotangents, rows, to_inputs)
+        self._calls += self._counted
+        self._sweep.reverse(t, self._threads, self._flat, cotangents, rows, to_inputs)
+
+    @property
+    def expectations(self) -> list[Float]:
+        """Expectation values (sets, B, n_out) of each member at the newest step."""
+        ends = np.cumsum(self._makers.output_counts)
+        return [
+            self._outputs[:, :, end - count : end].copy()
+            for end, count in zip(ends, self._makers.output_counts, strict=True)
+        ]
 
     def release(self) -> None:
-        """The sweep is over: its memory serves the next one."""
-        self._free.append(self._sweep)
+        """The sweep is over."""
+        self._makers.end(self._sweep, self._calls)

@@ -1,6 +1,7 @@
 #include "batch_sums.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hpc_qlstm {
 namespace {
@@ -18,6 +19,18 @@ void block_sums(const double* rows, std::size_t width, const std::vector<std::si
         const double* from = rows + (bounds[k] - bounds[0]) * width;
         std::copy_n(from, width, to);
         for (std::size_t n = bounds[k] + 1; n < bounds[k + 1]; ++n) add(from += width, width, to);
+    }
+}
+
+void sum_blocks(const double* rows, std::size_t width, const std::vector<std::size_t>& bounds,
+                double* sum) {
+    thread_local std::vector<double> block;
+    block.resize(width);
+    for (std::size_t k = 0; k + 1 < bounds.size(); ++k) {
+        const std::size_t begin = bounds[k] - bounds[0], count = bounds[k + 1] - bounds[k];
+        double* to = k == 0 ? sum : block.data();
+        block_sums(rows + begin * width, width, {0, count}, to);
+        if (k > 0) add(to, width, sum);
     }
 }
 
@@ -42,6 +55,17 @@ double add_blocks(const GatheredBlocks& blocks, std::size_t shared_begin, double
         }
     }
     return loss;
+}
+
+void adam(const AdamStep& step, std::size_t n, const double* gradient, double* first,
+          double* second, double* weights) {
+    const double rest1 = 1.0 - step.beta1, rest2 = 1.0 - step.beta2;
+    for (std::size_t k = 0; k < n; ++k) {
+        const double g = gradient[k];
+        first[k] += rest1 * (g - first[k]);
+        second[k] = second[k] * step.beta2 + rest2 * g * g;
+        weights[k] -= step.step_size * first[k] / (std::sqrt(second[k]) / step.root + step.epsilon);
+    }
 }
 
 void readout(const double* hidden, std::size_t n, std::size_t units, const double* weight,

@@ -14,6 +14,10 @@ namespace hpc_qlstm {
 void block_sums(const double* rows, std::size_t width, const std::vector<std::size_t>& bounds,
                 double* sums);
 
+// The sum of all these blocks, in block order: what adding up block_sums one after the other gives.
+void sum_blocks(const double* rows, std::size_t width, const std::vector<std::size_t>& bounds,
+                double* sum);
+
 // Where the blocks of all ranks lie in what an Allgather has brought: (ranks, most, width). Rank
 // r * positions + p, position p of replica r, has counts[r] rows. Columns from `begin` on are those
 // of the position's section of the flat vector: offsets[p] .. offsets[p + 1].
@@ -37,5 +41,14 @@ void readout(const double* hidden, std::size_t n, std::size_t units, const doubl
 void readout_reverse(const double* hidden, std::size_t n, std::size_t units, const double* weight,
                      const double* cotangents, std::size_t outputs, double* to_hidden,
                      double* rows);
+
+// One step of Adam (Kingma and Ba, arXiv 1412.6980) on n weights; step_size and root have the bias
+// corrections: w -= step_size m / (sqrt(v) / root + epsilon).
+struct AdamStep {
+    double beta1, beta2, step_size, root, epsilon;
+};
+
+void adam(const AdamStep& step, std::size_t n, const double* gradient, double* first,
+          double* second, double* weights);
 
 }  // namespace hpc_qlstm

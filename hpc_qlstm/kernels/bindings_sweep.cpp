@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <tuple>
 #include <utility>
@@ -49,6 +50,19 @@ Member member_of(const MemberTuple& given) {
     return member;
 }
 
+// Adds the time until it goes out of scope.
+class Stopwatch {
+  public:
+    explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(Clock::now()) {}
+    Stopwatch(const Stopwatch&) = delete;
+    ~Stopwatch() { seconds_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    double& seconds_;
+    const Clock::time_point begin_;
+};
+
 void require(bool right) {
     if (!right) throw nb::value_error("the sweep has other steps, samples or sizes");
 }
@@ -72,10 +86,11 @@ void forward(PartitionSweep& sweep, std::size_t t, std::size_t threads, const In
     const StepInput in{state.data(), state.shape(1), x.data() + t * x.shape(2),
                        x.shape(1) * x.shape(2), weights.data()};
     const nb::gil_scoped_release without_gil;
+    const Stopwatch watch(sweep.seconds);
     sweep.forward(t, threads, in, outputs.data(), outputs.shape(2));
 }
 
-void reverse(const PartitionSweep& sweep, std::size_t t, std::size_t threads,
+void reverse(PartitionSweep& sweep, std::size_t t, std::size_t threads,
              const Input<1>& weights, const Input<3>& cotangents, const Output<2>& rows,
              const Output<2>& to_inputs) {
     require(t < sweep.steps() && cotangents.shape(0) == sweep.sets() &&
@@ -91,6 +106,7 @@ void reverse(const PartitionSweep& sweep, std::size_t t, std::size_t threads,
     const StepGradient gradient{weights.data(), cotangents.data(), cotangents.shape(2),
                                 rows.data(), rows.shape(1), to_inputs.data(), to_inputs.shape(1)};
     const nb::gil_scoped_release without_gil;
+    const Stopwatch watch(sweep.seconds);
     sweep.reverse(t, threads, gradient);
 }
 
@@ -110,6 +126,23 @@ void blocks_of(const Input<2>& rows, const std::vector<std::size_t>& bounds,
             sums.shape(0) + 1 == bounds.size() && sums.shape(1) == rows.shape(1));
     for (std::size_t k = 0; k + 1 < bounds.size(); ++k) require(bounds[k] < bounds[k + 1]);
     block_sums(rows.data(), rows.shape(1), bounds, sums.data());
+}
+
+void sum_of_blocks(const Input<2>& rows, const std::vector<std::size_t>& bounds,
+                   const Output<1>& sum) {
+    require(bounds.size() > 1 && bounds.back() - bounds.front() == rows.shape(0) &&
+            sum.size() == rows.shape(1));
+    for (std::size_t k = 0; k + 1 < bounds.size(); ++k) require(bounds[k] < bounds[k + 1]);
+    sum_blocks(rows.data(), rows.shape(1), bounds, sum.data());
+}
+
+void adam_step(double beta1, double beta2, double step_size, double root, double epsilon,
+               const Input<1>& gradient, const Output<1>& first, const Output<1>& second,
+               const Output<1>& weights) {
+    const std::size_t n = weights.size();
+    require(gradient.size() == n && first.size() == n && second.size() == n);
+    adam({beta1, beta2, step_size, root, epsilon}, n, gradient.data(), first.data(), second.data(),
+         weights.data());
 }
 
 double added_blocks(const Input<3>& received, const std::vector<std::size_t>& counts,
@@ -163,6 +196,7 @@ void define_sweeps(nb::module_& m) {
              "The plans must outlive it. Each member: plan, columns, offsets of weights, gradients, "
              "outputs.")
         .def("begin", &PartitionSweep::begin, "steps"_a, "samples"_a)
+        .def_rw("seconds", &PartitionSweep::seconds, "Spent in forward and reverse.")
         .def("forward", &forward, "t"_a, "threads"_a, "state"_a, "x"_a, "weights"_a,
              "outputs"_a.noconvert(), "Fill outputs (sets, B, width) of step t.")
         .def("reverse", &reverse, "t"_a, "threads"_a, "weights"_a, "cotangents"_a,
@@ -206,6 +240,11 @@ void define_sweeps(nb::module_& m) {
           "parts"_a, "list"_a, "sums"_a.noconvert(), "Add columns of the parts, in that order.");
     m.def("block_sums", &blocks_of, "rows"_a, "bounds"_a, "sums"_a.noconvert(),
           "Sums of rows (n, width) over blocks of consecutive rows.");
+    m.def("sum_blocks", &sum_of_blocks, "rows"_a, "bounds"_a, "sum"_a.noconvert(),
+          "The sum of all blocks, in block order.");
+    m.def("adam", &adam_step, "beta1"_a, "beta2"_a, "step_size"_a, "root"_a, "epsilon"_a,
+          "gradient"_a, "first"_a.noconvert(), "second"_a.noconvert(), "weights"_a.noconvert(),
+          "One step of Adam, in place.");
     m.def("add_blocks", &added_blocks, "received"_a, "counts"_a, "offsets"_a, "shared_begin"_a,
           "begin"_a, "gradient"_a.noconvert(),
           "The gathered blocks of all ranks added up in block order; returns the sum of losses.");

@@ -65,6 +65,8 @@ class PartitionSweep {
     std::size_t outputs() const { return outputs_; }
     const std::vector<Member>& members() const { return members_; }
 
+    double seconds = 0.0;  // kept by the caller
+
     // A sweep over so many steps and samples follows; what was kept of the one before is gone.
     void begin(std::size_t steps, std::size_t samples);
 

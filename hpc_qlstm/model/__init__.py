@@ -2,7 +2,7 @@
 
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
-from hpc_qlstm.model.qlstm import QLSTM, BlockGradients
+from hpc_qlstm.model.qlstm import QLSTM, SampleGradients
 from hpc_qlstm.model.weights import WeightLayout
 
-__all__ = ["GATES", "QLSTM", "BlockGradients", "Exchange", "LocalExchange", "WeightLayout"]
+__all__ = ["GATES", "QLSTM", "Exchange", "LocalExchange", "SampleGradients", "WeightLayout"]

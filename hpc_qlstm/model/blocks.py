@@ -43,3 +43,10 @@ def block_sums(rows: Float, bounds: Bounds) -> Float:
     sums: Float = np.empty((len(bounds) - 1, *rows.shape[1:]))
     native_sweep.block_sums(rows.reshape(rows.shape[0], -1), bounds, sums.reshape(len(sums), -1))
     return sums
+
+
+def sum_of_blocks(rows: Float, bounds: Bounds, out: Float | None = None) -> Float:
+    """The sum (w,) of rows (n, w), C-contiguous: block by block, and the blocks in their order."""
+    total: Float = np.empty(rows.shape[1]) if out is None else out
+    native_sweep.sum_blocks(rows, bounds, total)
+    return total

@@ -74,7 +74,7 @@ class EngineSweep:
             begin = end
         if self._maps is not None:
             self._values.append(values)
-        self._group.seconds += perf_counter() - start
+        self._group.engine_seconds += perf_counter() - start
 
     def begin_reverse(self) -> None:
         """See GateSweep."""
@@ -82,7 +82,7 @@ class EngineSweep:
             return
         start = perf_counter()
         self._jacobians = [self._jacobian(m) for m in range(len(self._members))]
-        self._group.seconds += perf_counter() - start
+        self._group.engine_seconds += perf_counter() - start
 
     def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
         """See GateSweep."""
@@ -109,7 +109,7 @@ class EngineSweep:
             end = begin + to_features.shape[2]
             np.add.reduce(to_features, axis=0, out=to_inputs[:, begin:end])
             begin = end
-        self._group.seconds += perf_counter() - start
+        self._group.engine_seconds += perf_counter() - start
 
     def release(self) -> None:
         """See GateSweep."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.base import Engine, Gradient
 from hpc_qlstm.engines.native import NativeEngine
-from hpc_qlstm.engines.native_sweep import NativeSweep, NativeSweeps, SweepMember
+from hpc_qlstm.engines.native_sweep import NativeSweeps, SweepMember
 from hpc_qlstm.errors import EngineError
 from hpc_qlstm.model.engine_sweep import EngineSweep
 from hpc_qlstm.model.sweep import GradientMethod, GroupMember, Place
@@ -54,7 +53,7 @@ class LocalGates:
     With `parameter_shift` and `spsa` all time steps go to an engine in one call at the begin of the
     reverse sweep; with `adjoint` each step of it makes its own call. The native engine with its
     adjoint method and no affine maps takes one call a step for all partitions.
-    `seconds` counts the time spent in sweeps since it was last set.
+    `seconds` counts the time spent in sweeps that are over since `reset_seconds`.
 
     An engine that fails does not leave other ranks waiting: from then on all values here are NaN,
     which every rank sees in the loss or the gradient, and `take_failure` tells why.
@@ -72,7 +71,7 @@ class LocalGates:
         stream: tuple[int, ...] = (),
     ) -> None:
         self.engines = engines
-        self.seconds = 0.0
+        self.engine_seconds = 0.0
         self.failure: EngineError | None = None
         self.newest: list[GateSweep] = []
         """The sweeps of the newest batch, one for each part of it."""
@@ -93,6 +92,17 @@ class LocalGates:
         self.sets = len(layout.groups[group])
         self.affine = layout.affine
         self._native = self._native_sweeps()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in circuits."""
+        return self.engine_seconds + (self._native.seconds if self._native else 0.0)
+
+    def reset_seconds(self) -> None:
+        """Count `seconds` from here."""
+        self.engine_seconds = 0.0
+        if self._native is not None:
+            self._native.seconds = 0.0
 
     @property
     def gradient(self) -> Gradient:
@@ -116,7 +126,7 @@ class LocalGates:
         outputs (n, B, width): where each step's outputs go.
         """
         if self._native is not None:
-            return _TimedSweep(self, self._native.begin(flat, x), outputs)
+            return self._native.begin(flat, x, outputs)
         return EngineSweep(self, flat, x, place, outputs)
 
     def take_failure(self) -> EngineError | None:
@@ -138,34 +148,3 @@ class LocalGates:
             for each in self.members
         ]
         return NativeSweeps(engine, members, self.sets)
-
-
-class _TimedSweep:
-    """A sweep of the native engine, its time counted."""
-
-    def __init__(self, group: LocalGates, sweep: NativeSweep, outputs: Float) -> None:
-        self._group, self._sweep, self._outputs = group, sweep, outputs
-
-    def forward(self, t: int, state: Float) -> None:
-        start = perf_counter()
-        self._sweep.forward(t, state, self._outputs)
-        self._group.seconds += perf_counter() - start
-
-    def begin_reverse(self) -> None:
-        pass
-
-    def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
-        start = perf_counter()
-        self._sweep.reverse(t, cotangents, rows, to_inputs)
-        self._group.seconds += perf_counter() - start
-
-    @property
-    def expectations(self) -> list[Float]:
-        ends = np.cumsum([circuit.outputs for circuit in self._group.circuits])
-        return [
-            self._outputs[:, :, end - circuit.outputs : end].copy()
-            for end, circuit in zip(ends, self._group.circuits, strict=True)
-        ]
-
-    def release(self) -> None:
-        self._sweep.release()

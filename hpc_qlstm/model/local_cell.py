@@ -82,7 +82,7 @@ class LocalCell:
     def reset_seconds(self) -> None:
         """Count `seconds` from here."""
         for _, group in self.groups:
-            group.seconds = 0.0
+            group.reset_seconds()
 
     def raise_failure(self) -> None:
         """Raise the EngineError of the first engine that failed, if any, and forget all."""

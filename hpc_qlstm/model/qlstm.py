@@ -18,7 +18,7 @@ from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError, UnsupportedError
-from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums
+from hpc_qlstm.model.blocks import block_bounds, sum_of_blocks
 from hpc_qlstm.model.cell import EXTRAS, Cell
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
 from hpc_qlstm.model.gates import LocalGates
@@ -35,13 +35,13 @@ _OWN_SWEEPS = 2**32
 
 
 @dataclass(frozen=True)
-class BlockGradients:
-    """One rank's part of a batch: sums over blocks of samples, before they are added up.
+class SampleGradients:
+    """One rank's part of a batch: a row for each sample, not summed.
 
-    loss (K,): squared errors; partitions (K, n): gradients of the local partitions' section of
-    the flat vector; shared (K, ..): of what no partition owns, mixing and readout. loss and shared
-    are zero on a rank that does not update the cell. to_x (B, T, d_x): the gradient of the inputs,
-    not summed, where it was asked for.
+    loss (B,): squared errors; partitions (B, n): gradients of the local partitions' section of the
+    flat vector, in memory that the next batch overwrites; shared (B, ..): of what no partition
+    owns, mixing and readout. loss and shared are zero on a rank that does not update the cell.
+    to_x (B, T, d_x): the gradient of the inputs, where it was asked for.
     """
 
     loss: Float
@@ -198,12 +198,10 @@ class QLSTM:
             raise InputError(f"y has shape {y.shape}, allowed: {self.prediction_shape(x)}")
         exchange = self.local_exchange()
         local = self.local_cell(exchange.partitions)
-        bounds = block_bounds(x.shape[0])
-        parts = self.gradient_blocks(
+        parts = self.sample_gradients(
             self.layout.flatten(weights),
             x,
             y,
-            bounds,
             x.shape[0],
             exchange,
             local,
@@ -211,10 +209,11 @@ class QLSTM:
             with_inputs=True,
         )
         local.raise_failure()
+        bounds = block_bounds(x.shape[0])
         flat = np.concatenate(
-            [np.add.reduce(parts.partitions, axis=0), np.add.reduce(parts.shared, axis=0)]
+            [sum_of_blocks(parts.partitions, bounds), sum_of_blocks(parts.shared, bounds)]
         )
-        loss = float(np.add.reduce(parts.loss)) / y.size
+        loss = float(sum_of_blocks(parts.loss[:, None], bounds)[0]) / y.size
         assert parts.to_x is not None
         return loss, self.layout.views(flat), parts.to_x
 
@@ -235,12 +234,11 @@ class QLSTM:
             sweep.release()
         return read
 
-    def gradient_blocks(
+    def sample_gradients(
         self,
         flat: Float,
         x: Float,
         y: Float,
-        bounds: Bounds,
         total: int,
         exchange: Exchange,
         local: LocalCell,
@@ -248,37 +246,34 @@ class QLSTM:
         parts: Sequence[int] = (),
         *,
         with_inputs: bool = False,
-    ) -> BlockGradients:
-        """Loss and gradients of the samples x (B, T, d_x), y, summed over the blocks `bounds`.
+    ) -> SampleGradients:
+        """Loss and gradients of each of the samples x (B, T, d_x), y.
 
         total: samples of the whole batch, of which these may be a part: the loss is the mean over
         all of them. flat: all weights. parts: the samples are cut here, and the pieces take turns
         in the recurrence. with_inputs: also the gradient of x. Collective on the row.
         """
-        samples, blocks, layout = x.shape[0], len(bounds) - 1, self.layout
+        samples, layout = x.shape[0], self.layout
         cuts = [0, *parts, samples]
         pieces = [slice(a, b) for a, b in itertools.pairwise(cuts)]
-        loss: Float = np.zeros(blocks)
-        shared: Float = np.zeros((blocks, layout.shared.stop - layout.shared.start))
         sweeps = self._forward(flat, x, local, exchange, place, pieces)
         read = sweeps[0].read
         if len(sweeps) > 1:
             read = np.concatenate([sweep.read for sweep in sweeps], axis=1)
         to_read = np.zeros_like(read)
-        readout_rows: Float = np.empty(0)
+        loss: Float = np.empty(0)
+        shared: Float = np.empty(0)
         if exchange.updates_cell:
             prediction = self._read(flat, read)
-            loss = block_sums(squared_errors(prediction, y), bounds)
+            loss = squared_errors(prediction, y)
             per_sample = y.size // y.shape[0]
             to_prediction = (2.0 / (total * per_sample)) * (prediction - y)
             weight, _ = layout.readout_views(flat)
             source = read.swapaxes(0, 1) if self.sequence else read[-1]
-            by_read, readout_rows = readout_backward(
-                np.ascontiguousarray(source), weight, to_prediction
-            )
+            by_read, shared = readout_backward(np.ascontiguousarray(source), weight, to_prediction)
             if self.sequence:
                 to_read[...] = by_read.swapaxes(0, 1)
-                readout_rows = np.add.reduce(readout_rows, axis=1)
+                shared = np.add.reduce(shared, axis=1)
             else:
                 to_read[-1] = by_read
         rows = local.zeros(samples)
@@ -291,14 +286,16 @@ class QLSTM:
         if exchange.updates_cell:
             mixing = [sweep.mixing_rows for sweep in sweeps if sweep.mixing_rows is not None]
             if mixing:
-                readout_rows = np.concatenate([np.concatenate(mixing), readout_rows], axis=1)
-            shared = block_sums(readout_rows, bounds)
+                shared = np.concatenate([np.concatenate(mixing), shared], axis=1)
         to_x = None
         if with_inputs:
             to_x = np.concatenate([np.stack(sweep.to_x, axis=1) for sweep in sweeps])
         for sweep in sweeps:
             sweep.release()
-        return BlockGradients(loss, block_sums(rows, bounds), shared, to_x)
+        if not exchange.updates_cell:
+            loss = np.zeros(samples)
+            shared = np.zeros((samples, layout.shared.stop - layout.shared.start))
+        return SampleGradients(loss, rows, shared, to_x)
 
     def local_cell(self, partitions: range) -> LocalCell:
         """The VQCs of these partitions, ready for sweeps. Raises UnsupportedError."""

@@ -20,7 +20,11 @@ class CircuitCounts:
     calibration: int = 0
 
     def __add__(self, other: CircuitCounts) -> CircuitCounts:
-        return CircuitCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return CircuitCounts(
+            self.training + other.training,
+            self.evaluation + other.evaluation,
+            self.calibration + other.calibration,
+        )
 
     def to_dict(self) -> dict[str, int]:
         """The counts by name, as in metrics.jsonl."""
@@ -57,6 +61,13 @@ class LocalCounter:
             trained - self._start[0], executions - trained, calibrations - self._start[1]
         )
 
+    def so_far(self) -> tuple[int, int]:
+        """Circuits of training, and of calibration, in an epoch that is not evaluated yet."""
+        executions, calibrations = self._now()
+        return executions - self._start[0], calibrations - self._start[1]
+
     def _now(self) -> tuple[int, int]:
         engines = self._engines
+        if len(engines) == 1:
+            return engines[0].executions, engines[0].calibrations
         return sum(e.executions for e in engines), sum(e.calibrations for e in engines)

@@ -13,6 +13,7 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import TrainingConfig
+from hpc_qlstm.engines import native_sweep
 from hpc_qlstm.errors import InputError
 
 
@@ -96,13 +97,17 @@ class Adam(Optimizer):
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
-        first, second = self.state["first"], self.state["second"]
-        first += (1.0 - self._beta1) * (gradient - first)
-        second *= self._beta2
-        second += (1.0 - self._beta2) * gradient * gradient
-        step_size = learning_rate / (1.0 - self._beta1**self.steps)
-        root = math.sqrt(1.0 - self._beta2**self.steps)
-        weights -= step_size * first / (np.sqrt(second) / root + self._epsilon)
+        native_sweep.adam(
+            self._beta1,
+            self._beta2,
+            learning_rate / (1.0 - self._beta1**self.steps),
+            math.sqrt(1.0 - self._beta2**self.steps),
+            self._epsilon,
+            gradient,
+            self.state["first"],
+            self.state["second"],
+            weights,
+        )
 
 
 def create_optimizer(config: TrainingConfig, size: int) -> Optimizer:

@@ -15,8 +15,8 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.engines.native_sweep import add_blocks
-from hpc_qlstm.model import QLSTM, Exchange
-from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
+from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
+from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share, sum_of_blocks
 from hpc_qlstm.model.cell import EXTRAS, GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.sweep import Place
@@ -85,6 +85,8 @@ class DistributedModel:
         sections = [model.layout.section(block) for block in grid.blocks]
         self._offsets = [0, *(section.stop for section in sections)]
         self._most = max(section.stop - section.start for section in sections)
+        self.checked = 0.0
+        """The newest loss and all of its gradient added up: finite where all of them are."""
         self._buffers: dict[int, tuple[Float, Float]] = {}
         self.notes: Float = np.zeros((comm.size, NOTES))
 
@@ -111,25 +113,17 @@ class DistributedModel:
         width = HEAD + self._most + self._shared_size
         send, receive = self._buffer(max(sent_rows(bounds, self.grid.replicas)), width)
         if blocks:
-            part = self.model.gradient_blocks(
+            part = self.model.sample_gradients(
                 flat,
                 x[samples],
                 y[samples],
-                mine,
                 x.shape[0],
                 self._exchange,
                 self.local,
                 Place((self._seed, TRAINING, *step), mine[0]),
                 self._cuts(mine[-1] - mine[0]),
             )
-            begin = HEAD + self._shared_size
-            for column, sums in (
-                (0, part.loss[:, None]),
-                (HEAD, part.shared),
-                (begin, part.partitions),
-            ):
-                sent = block_sums(sums, (0, blocks)) if self.grid.replicas == 1 else sums
-                send[: len(sent), column : column + sent.shape[1]] = sent
+            self._pack(part, mine, send)
         own_notes = notes()
         send[0, 1 : 1 + len(own_notes)] = own_notes
         if self.comm.size > 1:
@@ -138,8 +132,23 @@ class DistributedModel:
             receive[0] = send
         self.notes = receive[:, 0, 1:HEAD].copy()
         loss, gradient = self._add_blocks(receive, bounds, y.size)
-        self._raise_failures(loss + float(np.add.reduce(gradient)))
+        self.checked = loss + float(np.add.reduce(gradient))
+        self._raise_failures(self.checked)
         return loss, gradient
+
+    def _pack(self, part: SampleGradients, bounds: Bounds, send: Float) -> None:
+        """Sums over blocks of samples, or over all of them, into what this rank sends."""
+        begin = HEAD + self._shared_size
+        for column, rows in (
+            (0, part.loss[:, None]),
+            (HEAD, part.shared),
+            (begin, part.partitions),
+        ):
+            columns = slice(column, column + rows.shape[1])
+            if self.grid.replicas == 1:
+                sum_of_blocks(rows, bounds, send[0, columns])
+            else:
+                send[: len(bounds) - 1, columns] = block_sums(rows, bounds)
 
     def predict(
         self,

@@ -115,7 +115,9 @@ class Trainer:
             left = batches(self.config, self.data, self.model.grid, state.epoch, state.batch)
             for number, batch in enumerate(left, state.batch):
                 begin = perf_counter()
-                state.losses.append(self._train_batch(batch, rate, number, counter))
+                # What is not finite is found in the sums, and told with one message.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    state.losses.append(self._train_batch(batch, rate, number, counter))
                 self.step_seconds.append(perf_counter() - begin)
                 state.batch = number + 1
                 self._act_on_notes(before)
@@ -161,7 +163,7 @@ class Trainer:
 
     def _act_on_notes(self, before: CircuitCounts) -> None:
         """After a batch: what all ranks have run, and whether any of them wants to stop."""
-        requests, executed, calibrated = self.model.notes.sum(axis=0).tolist()
+        requests, executed, calibrated = np.add.reduce(self.model.notes, axis=0).tolist()
         self.state.counts = before + CircuitCounts(int(executed), 0, int(calibrated))
         if requests:
             raise StopRequested(int(self.model.notes[:, 0].max()))
@@ -264,15 +266,14 @@ class Trainer:
         weights, (x, y) = self.state.weights, batch
 
         def notes() -> tuple[int, int, int]:
-            run = counter.counts()
-            return self.wants_to_stop(), run.training, run.calibration
+            return self.wants_to_stop(), *counter.so_far()
 
-        with np.errstate(over="ignore", invalid="ignore"):  # checked below, with one message
-            loss, gradient = self.model.loss_and_gradient(
-                weights, x, y, (self.state.epoch, number), notes
-            )
-        self._require_finite(f"batch {number + 1}: the loss", loss)
-        self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
+        loss, gradient = self.model.loss_and_gradient(
+            weights, x, y, (self.state.epoch, number), notes
+        )
+        if not math.isfinite(self.model.checked):
+            self._require_finite(f"batch {number + 1}: the loss", loss)
+            self._require_finite(f"batch {number + 1}: the gradient", self.model.checked)
         if number == 0:
             values = self.model.expectations(x.shape[0])
             norms = gradient_norms(self.model.model.layout, gradient)

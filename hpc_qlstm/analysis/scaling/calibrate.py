@@ -167,9 +167,10 @@ def _measure_busy(team: Communicator, configs: Sequence[Config], small: Sequence
 
 def _call_seconds() -> float:
     """A step's call of the native engine without any partition."""
-    sweep = NativeSweeps(NativeEngine(threads=1), [], 4).begin(np.zeros(1), np.zeros((8, 1, 1)))
     state, outputs = np.zeros((8, 2)), np.zeros((4, 8, 2))
-    return _repeated(lambda: sweep.forward(0, state, outputs))
+    makers = NativeSweeps(NativeEngine(threads=1), [], 4)
+    sweep = makers.begin(np.zeros(1), np.zeros((8, 1, 1)), outputs)
+    return _repeated(lambda: sweep.forward(0, state))
 
 
 def _circuit_curves(
