@@ -10,7 +10,8 @@ set -euo pipefail
 
 cd "$project"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-workers=$(($(nproc) > 1 ? 2 : 0))
+# nproc would say what OMP_NUM_THREADS says.
+workers=$(($(env -u OMP_NUM_THREADS nproc) > 1 ? 2 : 0))
 pytest -n "$workers" --dist loadfile --no-loadscope-reorder "$@"
 for ranks in 1 2 3 4; do
     echo "== mpirun -n $ranks"
