@@ -268,9 +268,22 @@ class DataConfig(Section):
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """To choose settings: the last such part of the training windows stands for the test part,
     which nobody sees; 0: the test part is the test part."""
+    stream: bool = False
+    """Leave the rows in an HDF5 file and read windows when they are needed."""
+    epoch_windows: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    """Training windows of an epoch, drawn anew for each from the seed, none twice; 0: all."""
+    test_windows: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    """Test windows to use, the same in every epoch, evenly spread over the test part; 0: all."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
+        if self.stream:
+            if self.file is None:
+                raise ValueError("stream is for an HDF5 file, but file is not given")
+            if not self.file.lower().endswith((".h5", ".hdf5")):
+                raise ValueError(
+                    f"stream is for an HDF5 file (.h5, .hdf5), but file is {self.file!r}"
+                )
         if self.file is not None:
             if self.task is not None:
                 raise ValueError("task and file are both given, allowed: one of them")

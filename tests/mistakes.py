@@ -145,6 +145,19 @@ DATA = [
     Mistake("a column beyond a table", columns("table.h5", "t:7"), ("table.h5", "0 to 1")),
     Mistake("text in HDF5", columns("table.h5", "s"), ("table.h5", "'s'", "real numbers")),
     Mistake("damaged HDF5", columns("torn.h5", "t"), ("torn.h5", "cannot be read")),
+    Mistake("streaming a CSV file", columns("rows.csv", "a", stream=True),
+            ("stream is for an HDF5 file", "'rows.csv'")),
+    Mistake("streaming a task", {"data": {"stream": True}}, ("stream", "file is not given")),
+    Mistake("NaN in a streamed file", columns("nan.h5", "x", "y", stream=True),
+            ("nan.h5", "'y'", "row 31")),
+    Mistake("a column missing in a streamed file", columns("nan.h5", "z", stream=True),
+            ("nan.h5", "'z'", "'x', 'y'")),
+    Mistake("damaged HDF5, streamed", columns("torn.h5", "t", stream=True),
+            ("torn.h5", "cannot be read")),
+    Mistake("more windows an epoch than there are", {"data": {"epoch_windows": 999}},
+            ("data.epoch_windows", "999", "at most 24")),
+    Mistake("more test windows than there are", {"data": {"test_windows": 999}},
+            ("test_windows", "999", "at most 12")),
 ]  # fmt: skip
 
 PARTITION = [
@@ -229,6 +242,8 @@ RUNS = [
     command("fewer epochs than are done", "resume", "run", "--set", "training.epochs=1",
             words=("training.epochs is 1", "2 or more")),
     command("data that have changed", "evaluate", "moved", words=("changed.csv", "has changed")),
+    command("a streamed file that has changed", "evaluate", "streamed",
+            words=("series.h5", "has changed")),
     command("a column missing in new data", "predict", "moved", "--data", "flat.csv",
             "--output", "new.csv", words=("flat.csv", "'b'")),
     command("too few new rows", "predict", "moved", "--data", "one.csv", "--output", "new.csv",
@@ -270,6 +285,14 @@ COMMANDS = [
             words=("model.hidden_size is 4", "multiple of", "3")),
     command("a study below a file", *SCALING[:3], "--output", "rows.csv/scaled",
             words=("rows.csv", "cannot be written")),
+    command("no machine to predict with", "extrapolate", "config.toml", "--machine", "missing.json",
+            words=("missing.json", "cannot be read")),
+    command("a machine's file that is none", "extrapolate", "config.toml", "--machine", "rows.csv",
+            words=("rows.csv", "is not JSON")),
+    command("an interconnect that is not known", "resources", "config.toml", "--ranks", "1",
+            "--interconnect", "token-ring", words=("token-ring", "infiniband-100", ".toml file")),
+    command("replicas that do not fit", "train", "config.toml", "--set", "parallel.replicas=4",
+            words=("parallel.replicas is 4", "allowed: ")),
     command("no seeds", "noise", "config.toml", "--seeds", "0", words=("--seeds", "1")),
 ]  # fmt: skip
 
@@ -335,12 +358,18 @@ def prepare(folder: Path) -> None:
     with h5py.File(folder / "table.h5", "w") as file:
         file["t"] = np.stack([series, series], axis=1)
         file["s"] = ["text"] * 40
+    with h5py.File(folder / "nan.h5", "w") as file:
+        file["x"], file["y"] = series, np.where(np.arange(40) == 30, np.nan, series)
+    with h5py.File(folder / "series.h5", "w") as file:
+        file["x"] = series
     (folder / "torn.h5").write_bytes((folder / "table.h5").read_bytes()[:700])
 
-    for name in ("run", "bare", "damaged", "garbled", "moved"):
+    for name in ("run", "bare", "damaged", "garbled", "moved", "streamed"):
         given: dict[str, Any] = {"output": {"run_dir": str(folder / name)}}
         if name == "moved":
             given |= columns(str(folder / "changed.csv"), "a", "b", targets=["b"])
+        if name == "streamed":
+            given |= columns(str(folder / "series.h5"), "x", stream=True)
         write_config(folder / "config.toml", given)
         hpc_qlstm.train(folder / "config.toml", quiet=True)
     for path in (folder / "bare" / "checkpoints").iterdir():
@@ -349,6 +378,8 @@ def prepare(folder: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1])
     (folder / "garbled" / "config.toml").write_text("[model\n")
     write("changed.csv", {9: "0.8,0.5"})
+    with h5py.File(folder / "series.h5", "r+") as file:
+        file["x"][9] = 0.5
 
 
 def make_all(folder: Path) -> list[dict[str, Any]]:

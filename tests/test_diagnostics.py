@@ -13,7 +13,8 @@ from hpc_qlstm import load_config
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.training.checkpoint import find_checkpoints, position
-from hpc_qlstm.training.setup import build_dataset, build_plan
+from hpc_qlstm.training.setup import build_plan
+from hpc_qlstm.training.sources import build_dataset
 
 
 def diagnostics(folder):

@@ -10,7 +10,7 @@ from hpc_qlstm import load_config
 from hpc_qlstm.analysis import measured_time
 from hpc_qlstm.analysis.measured_time import measure_time
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.training.setup import build_dataset
+from hpc_qlstm.training.sources import build_dataset
 
 
 def test_an_epoch_takes_about_as_long(write_config):

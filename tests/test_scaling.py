@@ -31,7 +31,7 @@ from hpc_qlstm.analysis.scaling.table import (
 )
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.training.setup import build_dataset
+from hpc_qlstm.training.sources import build_dataset
 
 TINY = {
     "model": {"hidden_size": 4, "depth": 1},
@@ -39,7 +39,7 @@ TINY = {
     "data": {"task": "sine", "options": {"points": 24}, "window": 2},
     "training": {"batch_size": 6},
 }
-SHORT = ("--repeats", "2", "--epochs", "2", "--steps", "3")
+SHORT = ("--repeats", "2", "--epochs", "2", "--steps", "3", "--no-model")
 
 
 def points_of(kind, ranks, *vary, asked=True, **sections):
@@ -227,10 +227,11 @@ def test_what_is_stored_is_not_measured_again(tmp_path):
     lines = []
 
     def run(**options):
-        given = {"repeats": 3, "epochs": 2, "steps": 2, "command": "the command", **options}
+        given = {"repeats": 3, "epochs": 2, "steps": 2, "command": "the command", "model": False}
         return scaling(
-            "strong", load_config(TINY), tmp_path, SerialCommunicator(), say=lines.append, **given
-        )
+            "strong", load_config(TINY), tmp_path, SerialCommunicator(), say=lines.append,
+            **given | options,
+        )  # fmt: skip
 
     assert run(part=(1, 2)).files == []
     assert lines[0].endswith("1 to measure")
@@ -318,7 +319,9 @@ def test_trouble_on_the_measured_ranks_reaches_those_that_sleep(
 ):
     wild = {"optimizer": "sgd", "learning_rate": 1000.0, "clip_norm": 0.0}
     config = write_config(**{**TINY, "training": {"batch_size": 6, **wild}})
-    done = hpc_qlstm_run("scaling", "strong", config, "--output", "out", "--ranks", "1", ranks=2)
+    done = hpc_qlstm_run(
+        "scaling", "strong", config, "--output", "out", "--ranks", "1", "--no-model", ranks=2
+    )
     assert done.returncode == 1
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert error.startswith("error: P = 1, repeat 0: epoch ")
@@ -329,7 +332,7 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(
 ):
     config = write_config(**TINY)
     words = command("scaling", "strong", config, "--output", "out", "--repeats", 2,
-                    "--epochs", 2, "--steps", 4000, ranks=2)  # fmt: skip
+                    "--epochs", 2, "--steps", 4000, "--no-model", ranks=2)  # fmt: skip
     cells = tmp_path / "out" / "cells"
     with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as process:  # fmt: skip

@@ -10,7 +10,7 @@ from hpc_qlstm import load_config
 from hpc_qlstm.analysis.resources import equation_rows, resources
 from hpc_qlstm.analysis.traffic import run_traffic
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.training.setup import build_dataset
+from hpc_qlstm.training.sources import build_dataset
 
 
 @pytest.mark.parametrize("cell_update", ["root", "replicated"])

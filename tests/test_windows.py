@@ -88,17 +88,32 @@ def test_every_window_holds_its_rows(rows, window, horizon, fraction, features, 
 
 
 @pytest.mark.parametrize("sequence", [False, True])
-def test_arrays_are_contiguous_float64_of_their_own(sequence):
+def test_arrays_are_float64_views_that_share_their_rows(sequence):
     series = counting(30, 2, 2)
     data = make_dataset(series, window=4, sequence=sequence)
     for name in ("train_x", "train_y", "test_x", "test_y", "train_time", "test_time"):
         array = getattr(data, name)
-        assert array.flags.c_contiguous, name
-        assert array.flags.owndata, name
         assert array.dtype == np.float64, name
+    assert np.shares_memory(data.train_x, data.test_x)
+    assert not data.train_x.flags.writeable
+    assert not np.shares_memory(data.train_x, series.features)
     assert data.train_y.shape == ((17, 4, 2) if sequence else (17, 2))
+    assert data.train(slice(3))[1].flags.c_contiguous
     assert data.feature_names == ("x0", "x1")
     assert data.target_names == ("y0", "y1")
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+def test_some_test_windows_evenly_spread(sequence):
+    options = {"window": 4, "sequence": sequence, "fit_scaler_on": "all"}
+    whole = make_dataset(counting(34), **options)
+    some = make_dataset(counting(34), test_windows=3, **options)
+    assert whole.test_count == 10
+    for name in ("test_x", "test_y", "test_time"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole, name)[[0, 3, 6]])
+    np.testing.assert_array_equal(some.train_x, whole.train_x)
+    with pytest.raises(InputError, match=r"test_windows: 11 was given.*10 windows.*at most 10"):
+        make_dataset(counting(34), test_windows=11, **options)
 
 
 def test_a_product_that_is_whole_but_for_rounding_counts_as_whole():
@@ -295,7 +310,6 @@ def test_windows_for_prediction_go_beyond_the_data(sequence):
         series, window=3, horizon=2, feature_scaler=data.feature_scaler, sequence=sequence
     )
     assert ahead.x.shape == (10, 3, 2)
-    assert ahead.x.flags.c_contiguous
     np.testing.assert_array_equal(ahead.x[:8], np.concatenate([data.train_x, data.test_x]))
     np.testing.assert_array_equal(ahead.time[:8], np.concatenate([data.train_time, data.test_time]))
     np.testing.assert_array_equal(ahead.time[8:], [120.0, 130.0])

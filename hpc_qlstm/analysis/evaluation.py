@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
-from hpc_qlstm.data import Dataset, Scaler, load, windows_for_prediction
+from hpc_qlstm.data import (
+    Dataset,
+    PredictionWindows,
+    Rows,
+    Scaler,
+    Series,
+    load,
+    spread,
+    windows_for_prediction,
+)
+from hpc_qlstm.data.split import Index
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root, together
 from hpc_qlstm.training.checkpoint import compare_names, load_newest
 from hpc_qlstm.training.checkpoint_format import Checkpoint
 from hpc_qlstm.training.compatibility import require_same_data, require_same_model
-from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
+from hpc_qlstm.training.metrics import Record
 from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory
-from hpc_qlstm.training.setup import build_dataset, choose_gpus, place_model
+from hpc_qlstm.training.scores import score
+from hpc_qlstm.training.setup import choose_gpus, place_model
+from hpc_qlstm.training.sources import build_series, open_source
 from hpc_qlstm.training.step import PREDICTING, DistributedModel
 
 Which = Literal["last", "best"]
 Part = Literal["feature", "target"]
+
+SHOWN = 10_000
+"""Most windows of each part of a streamed file that are kept for figures and baselines."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,9 @@ class TrainedRun:
 class Evaluation:
     """Predictions in the data's own units beside the truth, and scores by part.
 
-    scores: for `train` and `test`: windows, mse (scaled, as in training), r2.
+    scores: for `train` and `test`: windows, mse (scaled, as in training), r2. Where an epoch draws
+    its windows, `train` is as many of them, evenly spread. data: the windows of the predictions; of
+    a streamed file no more than SHOWN of each part, evenly spread over those of the scores.
     """
 
     data: Dataset
@@ -89,26 +107,55 @@ def open_run(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
 def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> Evaluation:
     """Predict the run's training and test windows. Collective; raises InputError."""
     trained = open_run(run_dir, comm, which)
-
-    def unchanged_data() -> Dataset:
-        data = build_dataset(trained.config)
-        require_same_data(trained.checkpoint, data, trained.config.data.source)
-        return data
-
-    data = on_root(comm, unchanged_data)
-    predictions, scores = [], {}
-    parts = (("train", data.train_x, data.train_y), ("test", data.test_x, data.test_y))
-    for number, (part, x, y) in enumerate(parts):
-        prediction = trained.model.predict(trained.weights, x, (PREDICTING, number))
-        predictions.append(data.target_scaler.inverse(prediction))
-        scores[part] = {
-            "windows": x.shape[0],
-            "mse": mean_squared_error(prediction, y),
-            "r2": r_squared(prediction, y),
-        }
+    config = trained.config
+    data = open_source(config, comm)
+    together(comm, lambda: require_same_data(trained.checkpoint, data, config.data.source))
+    drawn = spread(data.train_count, config.data.epoch_windows or data.train_count)
+    train = _predict_part(trained, data.train, drawn, 0)
+    test = _predict_part(trained, data.test, np.arange(data.test_count), 1)
+    sample = together(comm, lambda: data.sample(train.shown, test.shown))
+    data.close()
+    predictions = [data.target_scaler.inverse(part.prediction) for part in (train, test)]
+    scores = {"train": train.scores, "test": test.scores}
     checkpoint = trained.checkpoint
     epoch = checkpoint.epoch if which == "last" else checkpoint.best_epoch
-    return Evaluation(data, predictions[0], predictions[1], epoch, checkpoint.history, scores)
+    return Evaluation(sample, predictions[0], predictions[1], epoch, checkpoint.history, scores)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Scores of the windows of a part, and the (scaled) predictions of those that are shown."""
+
+    shown: Index
+    prediction: Float
+    scores: dict[str, float]
+
+
+def _predict_part(
+    trained: TrainedRun,
+    read: Callable[[Rows], tuple[Float, Float]],
+    windows: Index,
+    number: int,
+) -> _Part:
+    """Predict windows of a part, a chunk at a time. Collective."""
+    count = len(windows)
+    shown = spread(count, min(count, SHOWN) if trained.config.data.stream else count)
+    kept: list[Float] = []
+
+    def keep(first: int, prediction: Float) -> None:
+        inside = shown[(shown >= first) & (shown < first + len(prediction))]
+        kept.append(prediction[inside - first])
+
+    found = score(
+        trained.model,
+        trained.weights,
+        lambda rows: read(windows[rows]),
+        count,
+        (PREDICTING, number),
+        keep,
+    )
+    scores = {"windows": count, "mse": found.mse, "r2": found.r2}
+    return _Part(windows[shown], np.concatenate(kept), scores)
 
 
 def predict(
@@ -127,11 +174,15 @@ def predict(
     data = trained.config.data
     features, targets = data.features, data.targets or data.features
     if data.file is None:
-        names = on_root(comm, lambda: build_dataset(trained.config).feature_names)
+        names = on_root(comm, lambda: build_series(trained.config).feature_names)
         features, targets = list(names), list(names)
 
-    def windows() -> Any:
-        series = load(Path(file), features, [], data.time, for_training=False)
+    def read() -> Series:
+        return load(Path(file), features, [], data.time, for_training=False)
+
+    series = on_root(comm, read)
+
+    def windows() -> PredictionWindows:
         return windows_for_prediction(
             series,
             window=data.window,
@@ -140,7 +191,7 @@ def predict(
             sequence=trained.config.model.sequence,
         )
 
-    cut = on_root(comm, windows)
+    cut = together(comm, windows)
     prediction = trained.scaler("target").inverse(trained.model.predict(trained.weights, cut.x))
     if prediction.ndim == 3:
         prediction = prediction[:, -1]

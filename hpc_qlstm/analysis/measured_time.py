@@ -14,9 +14,10 @@ from time import perf_counter
 import numpy as np
 
 from hpc_qlstm.config import Config
-from hpc_qlstm.data import Dataset
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.parallel import SerialCommunicator, process_grid
+from hpc_qlstm.training.batches import epoch_size
 from hpc_qlstm.training.optimizers import create_optimizer
 from hpc_qlstm.training.setup import place_model
 from hpc_qlstm.training.step import PREDICTION_ROWS, partition_costs
@@ -38,18 +39,16 @@ class MeasuredTime:
     epoch: float
 
 
-def measure_time(config: Config, data: Dataset, ranks: int = 1) -> MeasuredTime:
+def measure_time(config: Config, data: WindowSource, ranks: int = 1) -> MeasuredTime:
     """Measure and predict. Raises InputError where so many ranks do not fit, EngineError."""
-    placed = place_model(
-        config, SerialCommunicator(), data.train_x.shape[2], data.train_y.shape[-1]
-    )
+    placed = place_model(config, SerialCommunicator(), data.input_size, data.output_size)
     model, size = placed.model, config.training.batch_size
     costs = partition_costs(model)
     grid = process_grid(ranks, 0, costs, config.parallel.replicas)
     flat = model.layout.initial(config.training.seed, config.model.init_scale)
     optimizer = create_optimizer(config.training, flat.size)
-    x, y = data.train_x[:size], data.train_y[:size]
-    tested = data.test_x[:PREDICTION_ROWS]
+    x, y = data.train(slice(size))
+    tested, _ = data.test(slice(PREDICTION_ROWS))
 
     def step() -> None:
         _, gradient = placed.loss_and_gradient(flat, x, y)
@@ -73,8 +72,8 @@ def measure_time(config: Config, data: Dataset, ranks: int = 1) -> MeasuredTime:
     finally:
         for engine in placed.local.engines:
             engine.close()
-    batches = data.train_x.shape[0] / len(x)
-    scale = data.test_x.shape[0] / len(tested)
+    batches = epoch_size(config, data) / len(x)
+    scale = data.test_count / len(tested)
     # Of a rank's row of partitions, and of a replica's part of the samples, the largest counts.
     part = max(sum(costs[m] for m in block) for block in grid.blocks) / sum(costs)
     (step_circuits, step_rest), (circuits, rest) = times

@@ -18,11 +18,12 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config, EngineConfig, MitigationConfig, NoiseConfig
-from hpc_qlstm.data import Dataset
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, SerialCommunicator, on_root, together
-from hpc_qlstm.training.metrics import r_squared
-from hpc_qlstm.training.setup import build_dataset, place_model, require_circuits, set_up
+from hpc_qlstm.training.scores import score
+from hpc_qlstm.training.setup import place_model, require_circuits, set_up
+from hpc_qlstm.training.sources import open_source
 from hpc_qlstm.training.step import TESTING
 from hpc_qlstm.training.trainer import Trainer
 
@@ -97,7 +98,7 @@ def noise_study(
         )
     ]
     on_root(comm, lambda: require_circuits(config, "that noise could disturb"))
-    data = on_root(comm, lambda: build_dataset(config))
+    data = open_source(config, comm)
     # Cells of one seed go to one rank where there are enough seeds: it trains once.
     cells.sort(key=lambda cell: cell.seed)
     mine = [k for k in range(len(cells)) if k * comm.size // len(cells) == comm.rank]
@@ -114,7 +115,7 @@ class _Worker:
     def __init__(
         self,
         config: Config,
-        data: Dataset,
+        data: WindowSource,
         readout: float,
         mitigation: MitigationConfig,
         training: Training,
@@ -136,10 +137,11 @@ class _Worker:
         if cell.seed not in self._weights:
             exact = self._seeded(cell.seed, EngineConfig(threads=self._config.engine.threads))
             self._weights[cell.seed] = self._trained(exact).state.weights
-        sizes = self._data.train_x.shape[2], self._data.train_y.shape[-1]
+        sizes = self._data.input_size, self._data.output_size
         model = place_model(noisy, comm, *sizes)
-        prediction = model.predict(self._weights[cell.seed], self._data.test_x, (TESTING, 0))
-        return Cell(**{**asdict(cell), "r2": r_squared(prediction, self._data.test_y)})
+        data, weights = self._data, self._weights[cell.seed]
+        scores = score(model, weights, data.test, data.test_count, (TESTING, 0))
+        return Cell(**{**asdict(cell), "r2": scores.r2})
 
     def _trained(self, config: Config) -> Trainer:
         trainer = Trainer(set_up(config, SerialCommunicator(), self._data))

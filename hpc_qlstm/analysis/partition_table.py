@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from hpc_qlstm.analysis.resources import vqc_weights
 from hpc_qlstm.config import Config
-from hpc_qlstm.data import Dataset
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.partition import NEVER, Order, Reach, steps_to_input
 from hpc_qlstm.partition.partition import hidden_indices, input_indices
-from hpc_qlstm.training.setup import build_dataset, build_plan, reach_warnings
+from hpc_qlstm.training.setup import build_plan, reach_warnings
+from hpc_qlstm.training.sources import build_source
 from hpc_qlstm.training.step import partition_costs
 
 
@@ -61,11 +62,11 @@ class PartitionTable:
 HEADER = ("partition", "reads", "makes", "qubits", "weights", "cost")
 
 
-def partition_table(config: Config, data: Dataset | None = None) -> PartitionTable:
+def partition_table(config: Config, data: WindowSource | None = None) -> PartitionTable:
     """The partitions of a configuration. Local; raises InputError where it cannot be used."""
-    data = build_dataset(config) if data is None else data
-    input_size = data.train_x.shape[2]
-    model = build_plan(config, input_size, data.train_y.shape[-1])
+    data = build_source(config) if data is None else data
+    input_size = data.input_size
+    model = build_plan(config, input_size, data.output_size)
     partition, hidden_size, order = model.partition, model.hidden_size, model.order
     costs = np.array(partition_costs(model))
     offsets = partition.output_offsets

@@ -12,13 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpc_qlstm.config import Config
-from hpc_qlstm.data import Dataset
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.cell import EXTRAS, GATES
+from hpc_qlstm.training.batches import check_epoch_windows, epoch_size
 from hpc_qlstm.training.engines import check_backends
-from hpc_qlstm.training.setup import build_dataset, build_plan
+from hpc_qlstm.training.setup import build_plan
+from hpc_qlstm.training.sources import build_source
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,17 @@ class Resources:
         return next(d.training for d in self.demands if d.gradient == self.configured)
 
 
-def resources(config: Config, data: Dataset | None = None) -> Resources:
+def resources(config: Config, data: WindowSource | None = None) -> Resources:
     """Count what the configuration needs. Raises InputError where it cannot be used."""
-    data = build_dataset(config) if data is None else data
-    input_size, output_size = data.train_x.shape[2], data.train_y.shape[-1]
+    data = build_source(config) if data is None else data
+    check_epoch_windows(config, data)
+    input_size, output_size = data.input_size, data.output_size
     model = build_plan(config, input_size, output_size)
     check_backends(config, model.partition.count)
     parts = [_of_partition(config, model, m) for m in range(model.partition.count)]
-    steps, sequence = data.train_x.shape[1], config.model.sequence
-    windows, batch = data.train_x.shape[0], min(config.training.batch_size, data.train_x.shape[0])
+    steps, sequence = data.window, config.model.sequence
+    windows = epoch_size(config, data)
+    batch = min(config.training.batch_size, windows)
     # How often each circuit is evaluated for a sample: the gates' and, with fewer angles, the
     # extra VQCs'.
     gate_calls = len(GATES) * steps
@@ -109,7 +113,7 @@ def resources(config: Config, data: Dataset | None = None) -> Resources:
     return Resources(
         parts,
         demands,
-        data.test_x.shape[0] * forward,
+        data.test_count * forward,
         sum(part.calibration for part in parts),
         _configured(config),
         input_size,

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hpc_qlstm.config import Config
-from hpc_qlstm.data import Dataset
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
+from hpc_qlstm.training.batches import epoch_size
 from hpc_qlstm.training.setup import build_plan
 from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, partition_costs, sent_rows
 
@@ -38,19 +39,19 @@ class RunTraffic:
         return self.training + self.evaluation
 
 
-def run_traffic(config: Config, data: Dataset, ranks: int) -> RunTraffic:
+def run_traffic(config: Config, data: WindowSource, ranks: int) -> RunTraffic:
     """The messages of a run on so many ranks; `parallel.overlap` "auto" counts as off.
 
     Raises InputError where they do not fit.
     """
-    model = build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
+    model = build_plan(config, data.input_size, data.output_size)
     grid = process_grid(ranks, 0, partition_costs(model), config.parallel.replicas)
     replicated = config.parallel.cell_update == "replicated"
     overlap = config.parallel.overlap == "on"
-    counter = _Counter(model, grid, ranks, data.train_x.shape[1], replicated, overlap)
-    windows, size = data.train_x.shape[0], config.training.batch_size
+    counter = _Counter(model, grid, ranks, data.window, replicated, overlap)
+    windows, size = epoch_size(config, data), config.training.batch_size
     batches = [min(size, windows - k) for k in range(0, windows, size)]
-    tested = data.test_x.shape[0]
+    tested = data.test_count
     chunks = [min(PREDICTION_ROWS, tested - k) for k in range(0, tested, PREDICTION_ROWS)]
     return RunTraffic(
         ranks,

@@ -21,7 +21,8 @@ from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import EngineError, HpcQlstmError, UnsupportedError
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import Communicator, on_root, take_gpu, threads_per_rank, together
-from hpc_qlstm.training.setup import build_dataset, place_model, require_circuits
+from hpc_qlstm.training.setup import place_model, require_circuits
+from hpc_qlstm.training.sources import build_source
 
 SAMPLES = 2
 LIMITS = {"double": 1e-10, "single": 1e-4}
@@ -124,8 +125,8 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
 
 
 def _data_sizes(config: Config) -> tuple[int, int]:
-    data = build_dataset(config)
-    return data.train_x.shape[2], data.train_y.shape[-1]
+    data = build_source(config)
+    return data.input_size, data.output_size
 
 
 def _engines(config: Config) -> Iterator[tuple[str, str, Callable[[], Engine]]]:

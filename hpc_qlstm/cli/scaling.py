@@ -1,4 +1,4 @@
-"""The command that measures how training scales with ranks: scaling."""
+"""Commands on how training scales with ranks: scaling measures, extrapolate predicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import SetOption, app, collective, console, print_error, which_part
+from hpc_qlstm.cli.common import (
+    SetOption,
+    aligned,
+    app,
+    collective,
+    console,
+    print_error,
+    which_part,
+    writing,
+)
 from hpc_qlstm.errors import EXIT_FAILURE, EXIT_STOPPED, InputError
 from hpc_qlstm.parallel import on_root
 
@@ -51,6 +60,9 @@ def scaling(
             "--vary", metavar="SECTION.KEY=VALUE,...", help="Measure each value, and combinations."
         ),
     ] = None,
+    model: Annotated[
+        bool, typer.Option("--model/--no-model", help="Measure this machine, and predict steps.")
+    ] = True,
     part: Annotated[
         str, typer.Option("--part", metavar="K/N", help="Measure the K-th of N parts, from 0 on.")
     ] = "0/1",
@@ -70,6 +82,7 @@ def scaling(
         varied.append(f"parallel.cell_update={cell_update}")
     words = ["hpc-qlstm", "scaling", kind.value, str(config), "--output", str(output)]
     words += ["--repeats", str(repeats), "--epochs", str(epochs), "--steps", str(steps)]
+    words += [] if model else ["--no-model"]
     words += ["--ranks", ranks] if ranks is not None else []
     words += [word for each in varied for word in ("--vary", each)]
     words += [word for each in overrides or () for word in ("--set", each)]
@@ -91,6 +104,7 @@ def scaling(
                 epochs=epochs,
                 steps=steps,
                 part=which,
+                model=model,
                 command=launcher + shlex.join(words),
                 say=lambda text: console().print(text, markup=False),
             )
@@ -108,6 +122,62 @@ def scaling(
         raise typer.Exit(EXIT_STOPPED)
     if differing:
         raise typer.Exit(EXIT_FAILURE)
+
+
+@app.command()
+def extrapolate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    machine: Annotated[
+        Path, typer.Option("--machine", help="A machine.json that scaling wrote.")
+    ] = Path("results/scaling/machine.json"),
+    interconnect: Annotated[
+        str, typer.Option("--interconnect", help="One that is known by name, or a TOML file.")
+    ] = "infiniband-100",
+    kind: Annotated[Kind, typer.Option("--kind", help="What grows with the ranks.")] = Kind.strong,
+    ranks: Annotated[
+        str | None,
+        typer.Option("--ranks", metavar="P,P,...", help="Default: powers of two up to 4096."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A folder for the table and a figure.")
+    ] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Predict steps on up to thousands of ranks from what scaling measured on a few."""
+    from hpc_qlstm.analysis.scaling import extrapolate as model
+    from hpc_qlstm.analysis.scaling.interconnect import load_interconnect
+    from hpc_qlstm.analysis.scaling.machine import load_machine
+    from hpc_qlstm.config_io import load_config
+
+    words = ["hpc-qlstm", "extrapolate", str(config), "--machine", machine.name]
+    words += ["--interconnect", interconnect, "--kind", kind.value]
+    words += ["--ranks", ranks] if ranks is not None else []
+    words += [word for each in overrides or () for word in ("--set", each)]
+
+    def predict() -> tuple[list[str], list[Path]]:
+        resolved = load_config(config, overrides or ())
+        counts = _counts(ranks) or model.powers_of_two()
+        network = load_interconnect(interconnect)
+        found, notes = model.extrapolate(
+            kind.value, resolved, counts, load_machine(machine), network
+        )
+        files = []
+        if output is not None:
+            with writing(output):
+                files = model.write(kind.value, found, notes, network, output, shlex.join(words))
+        table = aligned([model.HEADER, *model.table_rows(found)])
+        return [
+            f"{network.name} ({network.source})",
+            table,
+            *notes,
+            *model.limits(found, kind.value),
+        ], files
+
+    with collective() as comm:
+        texts, files = on_root(comm, predict)
+        console().print("\n".join(texts), markup=False)
+        for path in files:
+            console().print(f"wrote {path}", markup=False)
 
 
 def _counts(text: str | None) -> list[int] | None:

@@ -75,21 +75,37 @@ def resources(
     measure: Annotated[
         bool, typer.Option("--measure", help="Run a few batches and predict the time of an epoch.")
     ] = False,
+    machine: Annotated[
+        Path | None,
+        typer.Option("--machine", help="A machine.json of scaling, to choose the grid by."),
+    ] = None,
+    interconnect: Annotated[
+        str | None,
+        typer.Option("--interconnect", help="Between nodes: one known by name, or a TOML file."),
+    ] = None,
     overrides: SetOption = None,
 ) -> None:
-    """Count qubits, weights, circuits by gradient method, and messages of a configuration."""
+    """Count qubits, weights, circuits by gradient method, and messages of a configuration; with
+    --ranks, name the best process grid and why."""
     from hpc_qlstm.analysis.measured_time import measure_time, time_rows
-    from hpc_qlstm.analysis.resources import equation_rows
+    from hpc_qlstm.analysis.resources import Resources, equation_rows
     from hpc_qlstm.analysis.resources import resources as count_resources
-    from hpc_qlstm.analysis.traffic import run_traffic
+    from hpc_qlstm.analysis.scaling.advice import best_grid
+    from hpc_qlstm.analysis.traffic import RunTraffic, run_traffic
     from hpc_qlstm.config_io import load_config
-    from hpc_qlstm.training.setup import build_dataset
+    from hpc_qlstm.data import WindowSource
+    from hpc_qlstm.training.sources import build_source
 
     with collective() as comm:
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))
-        data = on_root(comm, lambda: build_dataset(resolved))
-        found = on_root(comm, lambda: count_resources(resolved, data))
-        told = on_root(comm, lambda: run_traffic(resolved, data, ranks or comm.size))
+        source: list[WindowSource] = []  # rank 0's: the others need what is counted alone
+
+        def count() -> tuple[Resources, RunTraffic]:
+            source.append(build_source(resolved))
+            found = count_resources(resolved, source[0])
+            return found, run_traffic(resolved, source[0], ranks or comm.size)
+
+        found, told = on_root(comm, count)
         messages = [
             (f"messages on {told.ranks} rank(s)", "collectives", "bytes"),
             *(
@@ -125,8 +141,17 @@ def resources(
             f"{aligned(messages)}",
             markup=False,
         )
+        if ranks is not None or machine is not None:
+            told_grids = on_root(
+                comm, lambda: best_grid(resolved, ranks or comm.size, machine, interconnect)
+            )
+            table = [aligned(told_grids.rows)] if told_grids.rows else []
+            lines = [told_grids.title, *table, *told_grids.sentences]
+            console().print("\n" + "\n".join(lines), markup=False)
         if measure:
-            found_time = on_root(comm, lambda: measure_time(resolved, data, ranks or comm.size))
+            found_time = on_root(
+                comm, lambda: measure_time(resolved, source[0], ranks or comm.size)
+            )
             console().print(f"\n{aligned(time_rows(found_time))}", markup=False)
 
 

@@ -3,11 +3,16 @@
 from hpc_qlstm.data.files import load
 from hpc_qlstm.data.scaling import Scaler
 from hpc_qlstm.data.series import Series, validate
+from hpc_qlstm.data.source import WindowSource
+from hpc_qlstm.data.split import Rows, Split, split_windows, spread
+from hpc_qlstm.data.streaming import StreamedData, StreamPlan, prepare_stream
 from hpc_qlstm.data.tasks import TASKS, generate, resolve_options
 from hpc_qlstm.data.windows import (
     Dataset,
     PredictionWindows,
+    ScaledSeries,
     make_dataset,
+    scale_series,
     windows_for_prediction,
 )
 
@@ -15,12 +20,22 @@ __all__ = [
     "TASKS",
     "Dataset",
     "PredictionWindows",
+    "Rows",
+    "ScaledSeries",
     "Scaler",
     "Series",
+    "Split",
+    "StreamPlan",
+    "StreamedData",
+    "WindowSource",
     "generate",
     "load",
     "make_dataset",
+    "prepare_stream",
     "resolve_options",
+    "scale_series",
+    "split_windows",
+    "spread",
     "validate",
     "windows_for_prediction",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpc_qlstm.data.readers import READERS
+from hpc_qlstm.data.readers import READERS, differ_in_length
 from hpc_qlstm.data.series import Float, Series, refuse_repeated, validate
 from hpc_qlstm.errors import HpcQlstmError, InputError
 
@@ -35,14 +35,8 @@ def load(
     different lengths, and what `validate` refuses. Local: every rank that calls reads the file.
     """
     path = Path(path)
-    features = _column_names(features, "features", required=True)
-    targets = _column_names(targets, "targets", required=for_training)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(
-            f"{path}: suffix {path.suffix!r} is not known; allowed are {', '.join(READERS)}"
-        )
-    _check_readable(path)
+    check_columns(path, features, targets, for_training=for_training)
+    reader = READERS[path.suffix.lower()]
     wanted = list(dict.fromkeys([*features, *targets, *([] if time is None else [time])]))
     try:
         columns = reader(path, wanted)
@@ -67,14 +61,26 @@ def load(
     return series
 
 
-def _column_names(names: Sequence[str], kind: str, *, required: bool) -> Sequence[str]:
+def check_columns(
+    path: Path, features: Sequence[str], targets: Sequence[str], *, for_training: bool = True
+) -> None:
+    """What `load` refuses before it reads: names, the suffix, a file that cannot be opened."""
+    _check_names(features, "features", required=True)
+    _check_names(targets, "targets", required=for_training)
+    if path.suffix.lower() not in READERS:
+        raise InputError(
+            f"{path}: suffix {path.suffix!r} is not known; allowed are {', '.join(READERS)}"
+        )
+    _check_readable(path)
+
+
+def _check_names(names: Sequence[str], kind: str, *, required: bool) -> None:
     # A lone string is a sequence of one-letter names: an easy slip with a puzzling outcome.
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise InputError(f"{kind}: {names!r} was given, needed is a list of column names")
     if required and not names:
         raise InputError(f"{kind}: at least one column name is needed")
     refuse_repeated(names, kind)
-    return names
 
 
 def _check_readable(path: Path) -> None:
@@ -97,8 +103,7 @@ def _check_readable(path: Path) -> None:
 def _check_lengths(path: Path, columns: dict[str, Float]) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
-        raise InputError(f"{path}: columns differ in length: {told}")
+        raise differ_in_length(path, lengths)
 
 
 def _stack(columns: dict[str, Float], names: Sequence[str], rows: int) -> Float:

@@ -20,6 +20,8 @@ from hpc_qlstm.data.series import Float
 from hpc_qlstm.errors import InputError
 
 Columns = dict[str, Float]
+Located = tuple[Any, int | None]
+"""An array of a file, and which of its columns where it is 2-D."""
 _MOST_COMPRESSION = 1100
 """More than deflate can save; a file that claims more is sparse, and would fill the memory."""
 
@@ -92,21 +94,26 @@ def read_npz(path: Path, wanted: list[str]) -> Columns:
                 raise InputError(f"{path}: {name!r} in the archive is not an array")
             return array
 
-        return _columns(path, wanted, archive.files, member)
+        return _read(_locate(path, wanted, archive.files, member))
 
 
 def read_hdf5(path: Path, wanted: list[str]) -> Columns:
     """Datasets of an HDF5 file; see `files.load`."""
     with h5py.File(path, "r") as file:
-        there: list[str] = []
-        file.visititems(
-            lambda name, item: there.append(name) if isinstance(item, h5py.Dataset) else None
-        )
-        # visititems follows no links; a soft link named outright is read.
-        for name in {*wanted, *(name.rpartition(":")[0] for name in wanted)} - {*there, ""}:
-            if isinstance(file.get(name), h5py.Dataset):
-                there.append(name)
-        return _columns(path, wanted, there, lambda name: _own(path, file, name))
+        return _read(locate_hdf5(path, file, wanted))
+
+
+def locate_hdf5(path: Path, file: h5py.File, wanted: list[str]) -> dict[str, Located]:
+    """Where the wanted columns of an open file are, checked but not read; see `files.load`."""
+    there: list[str] = []
+    file.visititems(
+        lambda name, item: there.append(name) if isinstance(item, h5py.Dataset) else None
+    )
+    # visititems follows no links; a soft link named outright is read.
+    for name in {*wanted, *(name.rpartition(":")[0] for name in wanted)} - {*there, ""}:
+        if isinstance(file.get(name), h5py.Dataset):
+            there.append(name)
+    return _locate(path, wanted, there, lambda name: _own(path, file, name))
 
 
 def _own(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
@@ -119,25 +126,26 @@ def _own(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     return dataset
 
 
-def _columns(
+def _locate(
     path: Path, wanted: list[str], there: Iterable[str], get: Callable[[str], Any]
-) -> Columns:
+) -> dict[str, Located]:
     """The wanted columns, each a 1-D array by its name or column k of a 2-D one as "name:k"."""
     there = list(there)
-    columns: Columns = {}
+    found: dict[str, Located] = {}
     for name in wanted:
         base, _, index = name.rpartition(":")
         if name in there:
-            columns[name] = _as_column(path, name, get(name), None)
+            found[name] = get(name), None
         elif base in there and index.isascii() and index.isdigit():
-            columns[name] = _as_column(path, name, get(base), int(index))
+            found[name] = get(base), int(index)
         else:
             raise _missing(path, name, there)
-    return columns
+        _check_column(path, name, *found[name])
+    return found
 
 
-def _as_column(path: Path, name: str, array: Any, index: int | None) -> Float:
-    # Shape and type are checked before the data of an HDF5 dataset is read.
+def _check_column(path: Path, name: str, array: Any, index: int | None) -> None:
+    """Shape and type, before the data of an HDF5 dataset is read."""
     if array.dtype.kind not in "fiub":
         raise InputError(f"{path}: {name!r} holds {array.dtype}; allowed are real numbers")
     if array.shape is None or len(array.shape) != (1 if index is None else 2):
@@ -145,8 +153,20 @@ def _as_column(path: Path, name: str, array: Any, index: int | None) -> Float:
         raise InputError(f"{path}: {name!r} has shape {array.shape}; it must be {needed}")
     if index is not None and index >= array.shape[1]:
         raise InputError(f"{path}: {name!r}: the array has the columns 0 to {array.shape[1] - 1}")
+
+
+def _read(found: dict[str, Located]) -> Columns:
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, refused later
-        return np.array(array[:] if index is None else array[:, index], dtype=np.float64)
+        return {
+            name: np.array(array[:] if index is None else array[:, index], dtype=np.float64)
+            for name, (array, index) in found.items()
+        }
+
+
+def differ_in_length(path: Path, lengths: dict[str, int]) -> InputError:
+    """The refusal of columns of these lengths by name."""
+    told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+    return InputError(f"{path}: columns differ in length: {told}")
 
 
 def _missing(path: Path, name: str, there: list[str]) -> InputError:

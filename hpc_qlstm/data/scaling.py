@@ -14,6 +14,39 @@ KINDS = ("minmax", "standard", "none")
 
 
 @dataclass(frozen=True, eq=False)
+class Summary:
+    """What a scaler must know of `count` rows: extrema, mean and sum of squared deviations from
+    it, each (d,). Rows that come in pieces have theirs merged; extrema are exact, mean and
+    deviations may then differ in their last digits from those of all rows at once.
+    """
+
+    count: int
+    minimum: Float
+    maximum: Float
+    mean: Float
+    squares: Float
+
+    @classmethod
+    def of(cls, values: Float) -> Summary:
+        """The summary of values (N, d), N > 0."""
+        with np.errstate(all="ignore"):  # what cannot be scaled is refused by its name, later
+            mean = values.mean(axis=0)
+            squares = ((values - mean) ** 2).sum(axis=0)
+        return cls(values.shape[0], values.min(axis=0), values.max(axis=0), mean, squares)
+
+    def merged(self, other: Summary) -> Summary:
+        """The summary of both's rows."""
+        count = self.count + other.count
+        with np.errstate(all="ignore"):
+            step = other.mean - self.mean
+            mean = self.mean + step * (other.count / count)
+            between = step**2 * (self.count * (other.count / count))
+            squares = self.squares + other.squares + between
+        minimum = np.minimum(self.minimum, other.minimum)
+        return Summary(count, minimum, np.maximum(self.maximum, other.maximum), mean, squares)
+
+
+@dataclass(frozen=True, eq=False)
 class Scaler:
     """scaled = (x - offset) * factor, column by column; one form for every kind.
 
@@ -53,25 +86,36 @@ class Scaler:
         Raises InputError for an unknown kind, a range that is not low < high, and a column that is
         constant or spans more than float64 can hold, by its name.
         """
+        return cls.of(Summary.of(values), names, kind, output_range)
+
+    @classmethod
+    def of(
+        cls,
+        rows: Summary,
+        names: Sequence[str],
+        kind: str = "minmax",
+        output_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> Scaler:
+        """As `fit`, from the summary of the rows to fit on."""
         _check_kind(kind)
-        columns = values.shape[1]
+        minimum, maximum = rows.minimum, rows.maximum
         if kind == "none":
-            return cls(kind, np.zeros(columns), np.ones(columns))
-        refuse_constant(values, names, "cannot scale: in the rows to fit on, column")
+            return cls(kind, np.zeros(len(minimum)), np.ones(len(minimum)))
+        refuse_constant(minimum, maximum, names, "cannot scale: in the rows to fit on, column")
         with np.errstate(all="ignore"):
             if kind == "minmax":
                 low, high = _check_range(output_range)
-                minimum, span = values.min(axis=0), np.ptp(values, axis=0)
+                span = maximum - minimum
                 factor = (high - low) / span
                 offset = minimum - low * (span / (high - low))
             else:
-                offset, factor = values.mean(axis=0), 1.0 / values.std(axis=0)
+                offset, factor = rows.mean, 1.0 / np.sqrt(rows.squares / rows.count)
         usable = np.isfinite(offset) & np.isfinite(factor) & (factor > 0)
         if not usable.all():
             column = int(np.flatnonzero(~usable)[0])
             raise InputError(
-                f"cannot scale: column {names[column]!r} runs from {values[:, column].min():g} to "
-                f"{values[:, column].max():g}, which double precision cannot scale"
+                f"cannot scale: column {names[column]!r} runs from {minimum[column]:g} to "
+                f"{maximum[column]:g}, which double precision cannot scale"
             )
         return cls(kind, offset, factor)
 

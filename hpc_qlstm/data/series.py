@@ -59,7 +59,7 @@ def validate(series: Series, *, source: str, for_training: bool = True) -> None:
     """
     least = 2 if for_training else 1
     if len(series) < least:
-        raise InputError(f"{source}: {len(series)} rows of data; at least {least} are needed")
+        raise too_few_rows(source, len(series), least)
     for kind, array, names in (
         ("feature", series.features, series.feature_names),
         ("target", series.targets, series.target_names),
@@ -67,25 +67,56 @@ def validate(series: Series, *, source: str, for_training: bool = True) -> None:
     ):
         if for_training and not names:
             raise InputError(f"{source}: there is no {kind} column")
-        _refuse_not_finite(array, names, kind, source)
+        bad = np.argwhere(~np.isfinite(array))
+        if bad.size:
+            row, column = (int(index) for index in bad[0])
+            value = array[row, column]
+            raise not_finite(f"{source}: {kind} column {names[column]!r}", value, row, len(bad))
         if for_training and kind != "time":
-            refuse_constant(array, names, f"{source}: {kind} column")
-    _refuse_backwards(series.time, source)
+            label = f"{source}: {kind} column"
+            refuse_constant(array.min(axis=0), array.max(axis=0), names, label)
+    # Windows are cut from consecutive rows: over a step back in time (rows out of order, two
+    # recordings glued together) a window would mix what does not follow on each other.
+    backwards = np.flatnonzero(np.diff(series.time) < 0)
+    if backwards.size:
+        row = int(backwards[0])
+        raise runs_backwards(source, series.time[row], series.time[row + 1], row)
 
 
-def refuse_constant(values: Float, names: Sequence[str], label: str) -> None:
-    """Raise InputError for the first column of values (N, d) that holds a single value.
+def refuse_constant(minimum: Float, maximum: Float, names: Sequence[str], label: str) -> None:
+    """Raise InputError for the first column whose extrema (d,) are equal: it has a single value.
 
     Such a column carries no information and has no scale. `label` opens the message, before the
     name of the column.
     """
-    constant = np.flatnonzero(values.max(axis=0) == values.min(axis=0))
+    constant = np.flatnonzero(maximum == minimum)
     if constant.size:
         column = int(constant[0])
         raise InputError(
-            f"{label} {names[column]!r} is constant (always {values[0, column]:g}); "
+            f"{label} {names[column]!r} is constant (always {minimum[column]:g}); "
             "leave it out or use data in which it varies"
         )
+
+
+def too_few_rows(source: str, rows: int, least: int) -> InputError:
+    """The refusal of so few rows."""
+    return InputError(f"{source}: {rows} rows of data; at least {least} are needed")
+
+
+def not_finite(label: str, value: float, row: int, count: int) -> InputError:
+    """The refusal of `count` NaN or infinities, the first of them in row `row` (from 0)."""
+    return InputError(
+        f"{label} is {value} in data row {row + 1} (row 1 is the first row of data); {count} such "
+        "values in all, every value must be finite"
+    )
+
+
+def runs_backwards(source: str, before: float, after: float, row: int) -> InputError:
+    """The refusal of a time that falls after row `row` (from 0)."""
+    return InputError(
+        f"{source}: time runs backwards from {before:g} in data row {row + 1} to {after:g} in data "
+        f"row {row + 2}; rows must be in order of time"
+    )
 
 
 def refuse_repeated(names: Sequence[str], label: str) -> None:
@@ -93,26 +124,3 @@ def refuse_repeated(names: Sequence[str], label: str) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InputError(f"{label}: {repeated[0]!r} is named more than once")
-
-
-def _refuse_not_finite(array: Float, names: Sequence[str], kind: str, source: str) -> None:
-    bad = np.argwhere(~np.isfinite(array))
-    if bad.size:
-        row, column = (int(index) for index in bad[0])
-        raise InputError(
-            f"{source}: {kind} column {names[column]!r} is {array[row, column]} in data row "
-            f"{row + 1} (row 1 is the first row of data); {len(bad)} such values in all, "
-            "every value must be finite"
-        )
-
-
-def _refuse_backwards(time: Float, source: str) -> None:
-    # Windows are cut from consecutive rows: over a step back in time (rows out of order, two
-    # recordings glued together) a window would mix what does not follow on each other.
-    backwards = np.flatnonzero(np.diff(time) < 0)
-    if backwards.size:
-        row = int(backwards[0])
-        raise InputError(
-            f"{source}: time runs backwards from {time[row]:g} in data row {row + 1} to "
-            f"{time[row + 1]:g} in data row {row + 2}; rows must be in order of time"
-        )

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "buffer.hpp"
+#include "columns.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
 #include "thread_pool.hpp"
@@ -88,10 +89,7 @@ void PartitionSweep::forward_member(std::size_t t, std::size_t m, std::size_t th
     }
     batch.outputs = member_buffer.get<double>(rows * count);
     run(member, kernel_, batch, threads);
-    double* to = outputs + output_begin_[m];
-    for (std::size_t row = 0; row < rows; ++row) {
-        for (std::size_t k = 0; k < count; ++k) to[row * width + k] = batch.outputs[row * count + k];
-    }
+    copy_columns(batch.outputs, count, rows, count, outputs + output_begin_[m], width);
 }
 
 void PartitionSweep::reverse(std::size_t t, std::size_t threads,
@@ -121,12 +119,8 @@ void PartitionSweep::reverse_member(std::size_t t, std::size_t m, std::size_t th
     if (outputs == gradient.hidden) {
         batch.cotangent = gradient.cotangents;
     } else {
-        const double* from = gradient.cotangents + member.output_begin;
-        for (std::size_t row = 0; row < rows; ++row) {
-            for (std::size_t k = 0; k < outputs; ++k) {
-                cotangent[row * outputs + k] = from[row * gradient.hidden + k];
-            }
-        }
+        copy_columns(gradient.cotangents + member.output_begin, gradient.hidden, rows, outputs,
+                     cotangent, outputs);
         batch.cotangent = cotangent;
     }
     run(member, kernel_, batch, threads);
@@ -152,14 +146,8 @@ void merge_columns(const double* parts, std::size_t rows, std::size_t width,
     std::size_t total = 0, begin = 0;
     for (const std::size_t count : counts) total += count;
     for (std::size_t p = 0; p < counts.size(); ++p) {
-        const double* from = parts + p * rows * width;
-        const std::size_t count = counts[p];
-        for (std::size_t row = 0; row < rows; ++row) {
-            for (std::size_t k = 0; k < count; ++k) {
-                merged[row * total + begin + k] = from[row * width + k];
-            }
-        }
-        begin += count;
+        copy_columns(parts + p * rows * width, width, rows, counts[p], merged + begin, total);
+        begin += counts[p];
     }
 }
 

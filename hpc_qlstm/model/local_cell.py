@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines.base import Engine, Gradient
+from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.gates import LocalGates
 from hpc_qlstm.model.weights import Group
+
+_MOST_KEPT = 8
+"""Sizes of batches that memory is kept for; a run has two or three."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,30 @@ class LocalCell:
     gates: LocalGates
     hidden: LocalGates | None = None
     prediction: LocalGates | None = None
+    _cells: dict[tuple[int, int], list[Cell]] = field(default_factory=dict, repr=False)
+    _arrays: dict[tuple[int, ...], Float] = field(default_factory=dict, repr=False)
+
+    def take_cell(self, steps: int, batch: int, hidden_size: int) -> Cell:
+        """A cell for a sweep, which `give_cell` gives back: its memory costs more than its use."""
+        free = self._cells.get((steps, batch))
+        return free.pop() if free else Cell(steps, batch, hidden_size)
+
+    def give_cell(self, cell: Cell, steps: int, batch: int) -> None:
+        """The sweep is over."""
+        if (steps, batch) not in self._cells and len(self._cells) >= _MOST_KEPT:
+            self._cells.clear()
+        self._cells.setdefault((steps, batch), []).append(cell)
+
+    def zeros(self, rows: int) -> Float:
+        """Zeros (rows, weights) for the gradients of a batch; the same memory in every call."""
+        shape = (rows, self.weights)
+        if shape not in self._arrays:
+            if len(self._arrays) >= _MOST_KEPT:
+                self._arrays.clear()
+            self._arrays[shape] = np.empty(shape)
+        array = self._arrays[shape]
+        array.fill(0.0)
+        return array
 
     @property
     def groups(self) -> Iterator[tuple[Group, LocalGates]]:

@@ -281,7 +281,7 @@ class QLSTM:
                 readout_rows = np.add.reduce(readout_rows, axis=1)
             else:
                 to_read[-1] = by_read
-        rows: Float = np.zeros((samples, local.weights))
+        rows = local.zeros(samples)
         reverse(
             sweeps,
             [to_read[:, piece] for piece in pieces],

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.model.exchange import Exchange
 from hpc_qlstm.model.extra_vqcs import ExtraVqcs
 from hpc_qlstm.model.local_cell import LocalCell
@@ -44,8 +43,8 @@ class Sweep:
 
     x (B, T, d_x); slot: which part it is; mixing (4, d_h, d_h): matrices that mix the gates'
     outputs. Forward: `begin`, `finish` for each t; then `start_back`, and `begin_back`,
-    `finish_back` for each t. `read` (T, B, d_h): what the readout sees, the last step alone unless
-    for sequences.
+    `finish_back` for each t. `read` (T, B, d_h), or (1, B, d_h) unless for sequences: what the
+    readout sees.
     """
 
     def __init__(
@@ -61,11 +60,14 @@ class Sweep:
     ) -> None:
         batch, self.steps, _ = x.shape
         self._wiring, self._exchange, self._mixing = wiring, exchange, mixing
-        self._cell = Cell(self.steps if exchange.updates_cell else 0, batch, wiring.hidden_size)
+        self._local = local
+        self._cell_steps = self.steps if exchange.updates_cell else 0
+        self._cell = local.take_cell(self._cell_steps, batch, wiring.hidden_size)
         self._outputs = exchange.outputs(slot, 4, batch)
         self._shared = exchange.shared(slot, 1, batch)
         self._state: Float = np.zeros((batch, wiring.hidden_size))
-        self.read: Float = np.zeros((self.steps, batch, wiring.hidden_size))
+        looked_at = self.steps if wiring.sequence else 1
+        self.read: Float = np.empty((looked_at, batch, wiring.hidden_size))
         self._unmixed: list[Float] = []
         self.gates = local.gates.begin(flat, x, place, self._outputs.send)
         self._extras = ExtraVqcs.of(local, exchange, slot, flat, x, place, wiring.sequence)
@@ -91,16 +93,19 @@ class Sweep:
             if not last:  # nobody reads the last h_t
                 self._state = self._extras.hidden(t, state)
             if last or self._wiring.sequence:
-                self.read[t] = self._extras.prediction(t, state)
+                self.read[t if self._wiring.sequence else 0] = self._extras.prediction(t, state)
             return
         self._state = state
         if last or self._wiring.sequence:
-            self.read[t] = state
+            self.read[t if self._wiring.sequence else 0] = state
 
     def start_back(self, to_read: Float, rows: Float, *, with_inputs: bool) -> None:
-        """Begin the way back. to_read (T, B, d_h): the loss's derivatives by what the readout saw,
-        zero where it did not look; rows (B, R): zeros that the gradients of the local weights are
-        added to; with_inputs: keep the gradients of x_t in `to_x`, (B, d_x) a step."""
+        """Begin the way back.
+
+        to_read, shaped as `read`: the loss's derivatives by it; rows (B, R): zeros that the
+        gradients of the local weights are added to; with_inputs: keep the gradients of x_t in
+        `to_x`, (B, d_x) a step.
+        """
         wiring, batch = self._wiring, self._batch
         size = wiring.input_size + wiring.hidden_size
         self._to_read, self._rows = to_read, rows
@@ -118,10 +123,15 @@ class Sweep:
     def begin_back(self, t: int) -> None:
         """Step t back through the cell and the gates; gradients of v_t begin to travel."""
         to_previous = self._to_v[:, self._wiring.hidden]
+        to_read = self._to_read[t if self._wiring.sequence else 0]
+        seen = self._wiring.sequence or t == self.steps - 1
         if self._extras is not None:
-            to_state = self._extras.reverse(t, self._to_read[t], to_previous)
+            to_state = self._extras.reverse(t, to_read, to_previous)
+        elif seen:
+            to_state = np.add(to_read, to_previous, out=self._to_state)
         else:
-            to_state = np.add(self._to_read[t], to_previous, out=self._to_state)
+            to_state = self._to_state
+            to_state[...] = to_previous
         cotangents = self._cotangents.buffer
         if self._exchange.updates_cell:
             self._cell.reverse(t, to_state, cotangents)
@@ -143,6 +153,7 @@ class Sweep:
     def release(self) -> None:
         """Over: memory may serve the next batch."""
         self.gates.release()
+        self._local.give_cell(self._cell, self._cell_steps, self._batch)
         if self._extras is not None:
             self._extras.release()
 

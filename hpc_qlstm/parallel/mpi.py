@@ -53,6 +53,7 @@ class MpiCommunicator:
         self.size: int = comm.Get_size()
         self.durations: list[float] = []
         self.moved = 0
+        self._pairs = self.size * (self.size - 1)
         self._starting = 0.0  # seconds that starting the collectives under way has taken
         # Shared by the communicators that were split off, so that one place says where a rank is.
         self._waiting: list[float | None] = [None]
@@ -64,18 +65,20 @@ class MpiCommunicator:
 
     def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
         """See Communicator."""
-        start = self._waiting[0] = monotonic()
+        waiting = self._waiting
+        start = waiting[0] = monotonic()
         self._comm.Allgather(send, receive)
-        self._waiting[0] = None
         self.durations.append(monotonic() - start)
-        self.moved += self.size * (self.size - 1) * send.nbytes
+        waiting[0] = None
+        self.moved += self._pairs * send.nbytes
 
     def bcast(self, buffer: NDArray[Any]) -> None:
         """See Communicator."""
-        start = self._waiting[0] = monotonic()
-        self._comm.Bcast(buffer, root=0)
-        self._waiting[0] = None
+        waiting = self._waiting
+        start = waiting[0] = monotonic()
+        self._comm.Bcast(buffer, 0)
         self.durations.append(monotonic() - start)
+        waiting[0] = None
         self.moved += (self.size - 1) * buffer.nbytes
 
     def prepare_allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> Any:
@@ -107,7 +110,7 @@ class MpiCommunicator:
         self._waiting[0] = None
         self.durations.append(monotonic() - start + self._starting)
         self._starting = 0.0
-        self.moved += self.size * (self.size - 1) * part
+        self.moved += self._pairs * part
 
     def bcast_object(self, value: Any) -> Any:
         """See Communicator."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.user_ansatz import circuits_from_file
 from hpc_qlstm.config import Config, PartitionConfig
-from hpc_qlstm.data import Dataset, Series, generate, load, make_dataset
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.engines import Engine
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
@@ -24,45 +23,47 @@ from hpc_qlstm.parallel import (
     Communicator,
     GpuTable,
     ProcessGrid,
-    on_root,
     process_grid,
     take_gpu,
     threads_per_rank,
     together,
 )
 from hpc_qlstm.partition import Order, Partition, Reach, warnings_for
+from hpc_qlstm.training.batches import check_epoch_windows
 from hpc_qlstm.training.engines import build_engines, build_gradient
 from hpc_qlstm.training.overlap import choose_overlap
+from hpc_qlstm.training.sources import open_source
 from hpc_qlstm.training.step import DistributedModel, partition_costs
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A run's parts: the same configuration and data on every rank."""
+    """A run's parts: the same configuration on every rank, and a source of the same data."""
 
     config: Config
-    data: Dataset
+    data: WindowSource
     model: DistributedModel
     gpus: list[str]
     """Which GPU each rank uses, a line a rank; empty where none is used."""
     warnings: list[str]
 
 
-def set_up(config: Config, comm: Communicator, data: Dataset | None = None) -> Setup:
+def set_up(config: Config, comm: Communicator, data: WindowSource | None = None) -> Setup:
     """Load the data, build the model and place it on the ranks. Collective.
 
     data: windows to use instead of the configured source. Raises InputError on every rank.
     """
     if data is None:
-        data = on_root(comm, lambda: build_dataset(config))
+        data = open_source(config, comm)
+    together(comm, lambda: check_epoch_windows(config, data))
     gpus = choose_gpus(config, comm)
-    placed = place_model(config, comm, data.train_x.shape[2], data.train_y.shape[-1])
+    placed = place_model(config, comm, data.input_size, data.output_size)
     model = placed.model
     warnings = reach_warnings(model, config.data.window)
     warnings += gpus.warnings
     if config.parallel.overlap == "auto":
-        size = config.training.batch_size
-        choose_overlap(placed, config, data.train_x[:size], data.train_y[:size])
+        x, y = data.train(slice(0, min(config.training.batch_size, data.train_count)))
+        choose_overlap(placed, config, x, y)
     useful = min(MAX_BLOCKS, config.training.batch_size)
     if placed.grid.replicas > useful:
         warnings.append(
@@ -124,29 +125,6 @@ def require_circuits(config: Config, purpose: str) -> None:
     """InputError where the model has no circuits for this purpose. Local."""
     if config.model.gates == "linear":
         raise InputError(f"model.gates is 'linear': a classical LSTM has no circuits {purpose}")
-
-
-def build_series(config: Config) -> Series:
-    """The configured series from its task or file. Local."""
-    data = config.data
-    if data.file is None:
-        return generate(data.source, **data.options)
-    return load(Path(data.file), data.features, data.targets or data.features, data.time)
-
-
-def build_dataset(config: Config) -> Dataset:
-    """The configured windows, scaled and split. Local."""
-    data = config.data
-    return make_dataset(
-        build_series(config),
-        window=data.window,
-        horizon=data.horizon,
-        train_fraction=data.train_fraction,
-        scaler=data.scaler,
-        fit_scaler_on=data.fit_scaler_on,
-        validation_fraction=data.validation_fraction,
-        sequence=config.model.sequence,
-    )
 
 
 def build_partition(

@@ -23,6 +23,7 @@ from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.parallel import Communicator, ProcessGrid, together
 from hpc_qlstm.parallel.collectives import Kind
 from hpc_qlstm.parallel.exchange import RowExchange
+from hpc_qlstm.training.batches import Samples
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
 """Phases of a run: each has random numbers of its own, see `Place`."""
@@ -91,18 +92,18 @@ class DistributedModel:
     def loss_and_gradient(
         self,
         flat: Float,
-        x: Float,
-        y: Float,
+        x: Float | Samples,
+        y: Float | Samples,
         step: tuple[int, ...] = (),
         notes: Callable[[], Sequence[float]] = tuple,
     ) -> tuple[float, Float]:
         """Mean squared error of a batch and its gradient (n,) by the flat weights, on every rank.
 
-        x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank. step:
-        which batch of the run this is, for engines that draw. notes: asked, when this rank's
-        part is computed, for up to NOTES numbers that travel along; the attribute `notes` has those
-        of all ranks afterwards. One rank's result, bit for bit, for every size of the grid. Raises
-        EngineError on every rank when a backend failed on any.
+        x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank, or this
+        rank's part of it. step: which batch of the run this is, for engines that draw. notes:
+        asked, when this rank's part is computed, for up to NOTES numbers that travel along; the
+        attribute `notes` has those of all ranks afterwards. One rank's result, bit for bit, for
+        every size of the grid. Raises EngineError on every rank when a backend failed on any.
         """
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
@@ -147,13 +148,15 @@ class DistributedModel:
         x: Float,
         step: tuple[int, ...] = (PREDICTING,),
         rows: int = PREDICTION_ROWS,
+        first: int = 0,
     ) -> Float:
         """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time.
 
-        step: phase and epoch, for engines that draw. Raises EngineError as `loss_and_gradient`.
+        step: phase and epoch, first: number of the first sample, for engines that draw. Raises
+        EngineError as `loss_and_gradient`.
         """
         chunks = [
-            self._predict_chunk(flat, x[k : k + rows], Place((self._seed, *step), k))
+            self._predict_chunk(flat, x[k : k + rows], Place((self._seed, *step), first + k))
             for k in range(0, x.shape[0], rows)
         ]
         prediction = np.concatenate(chunks)

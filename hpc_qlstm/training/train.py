@@ -211,7 +211,8 @@ def _save_before_stop(writer: RunWriter, trainer: Trainer) -> Path:
 
 
 def _close(trainer: Trainer) -> None:
-    """Close this rank's engines; trouble with that must not hide how the run ended."""
+    """Close this rank's data and engines; trouble with that must not hide how the run ended."""
+    trainer.data.close()
     for engine in trainer.model.local.engines:
         try:
             engine.close()
@@ -249,8 +250,9 @@ def _describe(trainer: Trainer) -> str:
             f"{model.layout.size} weights, engine {config.engine.name} "
             f"({trainer.model.local.gradient}), "
         )
+    drawn = f"{config.data.epoch_windows} of " if config.data.epoch_windows else ""
     return (
         f"{config.data.source}: {what}"
         f"{size} rank{'s' if size > 1 else ''}{replicas}, "
-        f"{trainer.data.train_x.shape[0]} training and {trainer.data.test_x.shape[0]} test windows"
+        f"{drawn}{trainer.data.train_count} training and {trainer.data.test_count} test windows"
     )

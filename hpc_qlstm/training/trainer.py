@@ -10,12 +10,12 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config_io import config_text
 from hpc_qlstm.errors import EngineError, TrainingError
 from hpc_qlstm.model import GATES
+from hpc_qlstm.training.batches import Batch, batches, epoch_size
 from hpc_qlstm.training.checkpoint import compare_names
 from hpc_qlstm.training.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.training.compatibility import (
@@ -31,17 +31,13 @@ from hpc_qlstm.training.diagnostics import (
     expectation_variances,
     gradient_norms,
 )
-from hpc_qlstm.training.metrics import Record, mean_squared_error, r_squared
+from hpc_qlstm.training.metrics import Record
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
 from hpc_qlstm.training.rank_reports import EpochReport, gather_report
+from hpc_qlstm.training.scores import score
 from hpc_qlstm.training.setup import Setup
 from hpc_qlstm.training.step import TESTING
 from hpc_qlstm.training.stopping import StopRequested
-
-_SHUFFLE_STREAM = 10_000
-
-Rows = slice | NDArray[np.int64]
-"""The samples of a batch."""
 
 
 @dataclass
@@ -101,7 +97,7 @@ class Trainer:
     @property
     def batches(self) -> int:
         """Batches of an epoch."""
-        return -(-self.data.train_x.shape[0] // self._training.batch_size)
+        return -(-epoch_size(self.config, self.data) // self._training.batch_size)
 
     def run_epoch(self) -> Record:
         """Train one epoch, or what is left of it, and evaluate; returns and remembers its record.
@@ -116,17 +112,17 @@ class Trainer:
         rate = learning_rate(self._training, state.epoch)
         counter, before = LocalCounter(local.engines), state.counts
         try:
-            for number, rows in enumerate(self._batches(state.epoch)):
-                if number >= state.batch:
-                    begin = perf_counter()
-                    state.losses.append(self._train_batch(rows, rate, number, counter))
-                    self.step_seconds.append(perf_counter() - begin)
-                    state.batch = number + 1
-                    self._act_on_notes(before)
+            left = batches(self.config, self.data, self.model.grid, state.epoch, state.batch)
+            for number, batch in enumerate(left, state.batch):
+                begin = perf_counter()
+                state.losses.append(self._train_batch(batch, rate, number, counter))
+                self.step_seconds.append(perf_counter() - begin)
+                state.batch = number + 1
+                self._act_on_notes(before)
             counter.evaluating()
-            prediction = self.model.predict(state.weights, self.data.test_x, (TESTING, state.epoch))
-            test_loss = mean_squared_error(prediction, self.data.test_y)
-            self._require_finite("the test loss", test_loss)
+            data, step = self.data, (TESTING, state.epoch)
+            test = score(self.model, state.weights, data.test, data.test_count, step)
+            self._require_finite("the test loss", test.mse)
         except (EngineError, TrainingError, StopRequested):
             # All ranks are here together: what happened has reached every one of them.
             self._gather(counter, before, start)
@@ -137,8 +133,8 @@ class Trainer:
         record: Record = {
             "epoch": state.epoch,
             "train_loss": train_loss,
-            "test_loss": test_loss,
-            "test_r2": r_squared(prediction, self.data.test_y),
+            "test_loss": test.mse,
+            "test_r2": test.r2,
             "learning_rate": rate,
             "circuits": state.counts.to_dict(),
         }
@@ -148,13 +144,13 @@ class Trainer:
                 self.model.model.layout, state.diagnostics[:gates], state.diagnostics[gates:]
             )
         record["messages"] = asdict(report.traffic)
-        record["seconds"] = report.of_root()
+        record["seconds"] = report.of_root() | self.data.timings()
         record["ranks"] = report.of_ranks()
         state.batch, state.losses, state.counts = 0, [], CircuitCounts()
         state.diagnostics = np.empty(0)
-        if test_loss < state.best_loss:
+        if test.mse < state.best_loss:
             state.best, state.best_epoch = state.weights.copy(), state.epoch
-            state.best_loss = test_loss
+            state.best_loss = test.mse
         state.history.append(record)
         return record
 
@@ -264,18 +260,8 @@ class Trainer:
             list(stored.history),
         )
 
-    def _batches(self, epoch: int) -> list[Rows]:
-        """The samples of each batch: consecutive, or drawn anew from (seed, epoch)."""
-        count, size = self.data.train_x.shape[0], self._training.batch_size
-        slices = [slice(k, min(k + size, count)) for k in range(0, count, size)]
-        if not self._training.shuffle:
-            return list(slices)
-        rng = np.random.default_rng([self._training.seed, _SHUFFLE_STREAM, epoch])
-        order = rng.permutation(count)
-        return [order[part] for part in slices]
-
-    def _train_batch(self, rows: Rows, rate: float, number: int, counter: LocalCounter) -> float:
-        weights = self.state.weights
+    def _train_batch(self, batch: Batch, rate: float, number: int, counter: LocalCounter) -> float:
+        weights, (x, y) = self.state.weights, batch
 
         def notes() -> tuple[int, int, int]:
             run = counter.counts()
@@ -283,16 +269,12 @@ class Trainer:
 
         with np.errstate(over="ignore", invalid="ignore"):  # checked below, with one message
             loss, gradient = self.model.loss_and_gradient(
-                weights,
-                self.data.train_x[rows],
-                self.data.train_y[rows],
-                (self.state.epoch, number),
-                notes,
+                weights, x, y, (self.state.epoch, number), notes
             )
         self._require_finite(f"batch {number + 1}: the loss", loss)
         self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
         if number == 0:
-            values = self.model.expectations(len(self.data.train_x[rows]))
+            values = self.model.expectations(x.shape[0])
             norms = gradient_norms(self.model.model.layout, gradient)
             self.state.diagnostics = np.concatenate([expectation_variances(values), norms])
         if self.model.comm.rank == 0:

@@ -17,7 +17,8 @@ from hpc_qlstm.config import Config, DataConfig
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.data import Dataset
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.training.setup import build_dataset, set_up
+from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.training.sources import build_dataset
 from hpc_qlstm.training.trainer import Trainer
 
 BAND = 0.05

@@ -20,7 +20,8 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset, Scaler
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.training.setup import build_series, set_up
+from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.training.sources import build_series
 from hpc_qlstm.training.trainer import Trainer
 
 COLUMNS = ("damped pendulum", "Bessel J2")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hpc_qlstm.analysis.reproduce.cells import dataset
 from hpc_qlstm.analysis.scaling.plan import Cell
-from hpc_qlstm.data import Dataset
+from hpc_qlstm.config import Config
+from hpc_qlstm.data import Dataset, WindowSource
 from hpc_qlstm.parallel import Communicator, mpi_library, on_root, processor_name
 from hpc_qlstm.training.checkpoint_format import package_versions
 from hpc_qlstm.training.metrics import Record
 from hpc_qlstm.training.rank_reports import SHARES
 from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.training.sources import build_source
 from hpc_qlstm.training.trainer import Trainer
 
 COMPARED = 3
@@ -37,8 +37,10 @@ def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = l
     """
     config = cell.point.config
     batch = config.training.batch_size
-    data = on_root(comm, lambda: full_batches(dataset(config), batch, cell.steps))
-    setup = set_up(config, comm, data)
+    data = on_root(comm, lambda: _source(config, batch, cell.steps))
+    # These windows are all that an epoch has.
+    section = config.data.model_copy(update={"epoch_windows": 0})
+    setup = set_up(config.model_copy(update={"data": section}), comm, data)
     trainer = Trainer(setup, wants_to_stop=wants_to_stop)
     batches: list[float] = []
 
@@ -91,22 +93,21 @@ def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = l
     }
 
 
-def full_batches(data: Dataset, batch: int, steps: int) -> Dataset:
+def full_batches(data: WindowSource, batch: int, steps: int) -> Dataset:
     """Training windows for so many full batches an epoch, used again where they are too few.
 
     Of the test part at most one batch is kept: the time that is measured is training's. Local.
     """
-    rows = np.arange(batch * steps) % data.train_x.shape[0]
-    tested = slice(0, batch)
-    return replace(
-        data,
-        train_x=data.train_x[rows],
-        train_y=data.train_y[rows],
-        train_time=data.train_time[rows],
-        test_x=data.test_x[tested],
-        test_y=data.test_y[tested],
-        test_time=data.test_time[tested],
-    )
+    rows = np.arange(batch * steps) % data.train_count
+    return data.sample(rows, np.arange(min(batch, data.test_count)))
+
+
+def _source(config: Config, batch: int, steps: int) -> Dataset:
+    source = build_source(config)
+    try:
+        return full_batches(source, batch, steps)
+    finally:
+        source.close()
 
 
 class _EnoughError(Exception):

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpc_qlstm.analysis.reproduce.cells import dataset
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import process_grid
 from hpc_qlstm.training.setup import build_plan
+from hpc_qlstm.training.sources import build_source
 
 NUMERICS = ("model", "partition", "engine", "data", "training")
 """Sections that decide the numbers that training gives; `parallel` decides only how fast."""
@@ -116,7 +116,6 @@ def plan_points(
     threads: of a rank, where the configuration leaves it open: the same for all points. asked: the
     user has named the ranks, so that what does not fit is refused. Raises InputError.
     """
-    grow = _GROW[kind]
     points, notes = [], list[str]()
     for overrides in variants(vary):
         chosen = _varied(config, overrides)
@@ -124,11 +123,11 @@ def plan_points(
             engine = chosen.engine.model_copy(update={"threads": threads})
             chosen = chosen.model_copy(update={"engine": engine})
         for count in ranks:
-            grown = grow(chosen, count)
-            reason = _misfit(grown, count) if isinstance(grown, Config) else grown
-            if isinstance(grown, Config) and not reason:
-                _check(grown)
-                points.append(Point(grown, count, _short(overrides)))
+            larger = grown(kind, chosen, count)
+            reason = _misfit(larger, count) if isinstance(larger, Config) else larger
+            if isinstance(larger, Config) and not reason:
+                _check(larger)
+                points.append(Point(larger, count, _short(overrides)))
             elif asked and kind != "weak-samples":
                 raise InputError(f"--ranks {count}: {reason}")
             elif (note := f"P = {count} is left out: {reason}") not in notes:
@@ -173,8 +172,9 @@ def _varied(config: Config, overrides: Sequence[str]) -> Config:
 
 def _check(config: Config) -> None:
     """Raise InputError, before anything is measured, where a model cannot be trained."""
-    data = dataset(config)
-    build_plan(config, data.train_x.shape[2], data.train_y.shape[-1])
+    data = build_source(config)
+    data.close()
+    build_plan(config, data.input_size, data.output_size)
 
 
 def _short(overrides: Sequence[str]) -> str:
@@ -185,7 +185,7 @@ def _short(overrides: Sequence[str]) -> str:
 def _misfit(config: Config, ranks: int) -> str:
     """Why the partitions do not fit so many ranks, or nothing."""
     try:
-        process_grid(ranks, 0, [1.0] * partitions(config))
+        process_grid(ranks, 0, [1.0] * partitions(config), config.parallel.replicas)
     except InputError as error:
         return str(error)
     return ""
@@ -211,11 +211,25 @@ def _more_partitions(config: Config, ranks: int) -> Config | str:
 
 def _more_samples(config: Config, ranks: int) -> Config | str:
     count = partitions(config)
+    if config.parallel.replicas is not None:
+        raise InputError(
+            "parallel.replicas is given, but weak-samples makes as many as ranks allow"
+        )
     if ranks % count:
         return f"replicas are rows of {count} ranks, allowed: multiples of {count}"
     size = config.training.batch_size * (ranks // count)
     training = config.training.model_copy(update={"batch_size": size})
     return config.model_copy(update={"training": training})
+
+
+def grown(kind: str, config: Config, ranks: int) -> Config | str:
+    """The configuration as it is on so many ranks of a study; a string says why it cannot be.
+
+    Raises InputError for a kind that is none, and for configurations that cannot grow at all.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind {kind!r}, allowed: {', '.join(KINDS)}")
+    return _GROW[kind](config, ranks)
 
 
 _GROW: dict[str, Callable[[Config, int], Config | str]] = {

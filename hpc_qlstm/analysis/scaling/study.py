@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from hpc_qlstm.analysis.reproduce.campaign import stored
+from hpc_qlstm.analysis.scaling.costs import Costs, circuits_text, stored_machine
 from hpc_qlstm.analysis.scaling.figure import draw_scaling
+from hpc_qlstm.analysis.scaling.machine import Machine, machine_text
 from hpc_qlstm.analysis.scaling.measure import Result, measure
+from hpc_qlstm.analysis.scaling.model import predict_step
 from hpc_qlstm.analysis.scaling.plan import (
     KINDS,
     Cell,
@@ -59,7 +62,7 @@ def scaling(
     steps: int = 20,
     part: tuple[int, int] = (0, 1),
     command: str = "",
-    predict: Predict | None = None,
+    model: bool = True,
     say: Say = lambda text: None,
 ) -> Outcome:
     """Measure what is missing of a study and, when nothing is, write its files. Collective.
@@ -69,7 +72,7 @@ def scaling(
     "section.key=value,value,...", all combinations of which are measured. repeats of epochs of
     steps, the first epoch of each a warm-up. part (k, n): only every n-th repeat, beginning with
     the k-th, as one of n jobs; the job that finds all cells stored writes the files. command: what
-    made it, for the files. predict: seconds of a step by a model, for the table.
+    made it, for the files. model: also measure what this machine costs, and predict the steps.
     Raises InputError for bad input, StopRequested on all ranks after a signal to any.
     """
     folder = Path(output)
@@ -102,7 +105,13 @@ def scaling(
         f"{len(mine)} to measure"
     )
     with Watchdog(comm, config.parallel.watchdog), StopWatch(StopConfig(), None) as watch:
+        # Before and after: what the machine does in between is what the model is held against.
+        configs = list({circuits_text(p.config): p.config for p in points}.values())
+        counts = [point.ranks for point in points]
+        costs = Costs(folder / "costs", part, model and bool(mine), configs, counts)
+        costs.measure(comm, "before", say)
         _measure_all([cells[k] for k in mine], folder / "cells", comm, watch, say)
+        costs.measure(comm, "after", say)
 
     def finish() -> Outcome | None:
         found = [(cell, stored(folder / "cells", cell)) for cell in cells]
@@ -110,6 +119,10 @@ def scaling(
         if len(measured) < len(cells):
             return None
         try:
+            machine = stored_machine(folder / "costs") if model else None
+            if machine is not None:
+                replace_text(folder / "machine.json", machine_text(machine))
+            predict = None if machine is None else partial(_predicted, machine)
             return _write(kind, points, measured, folder, notes, command, predict)
         except OSError as error:
             raise _unwritable(folder, error) from None
@@ -119,6 +132,14 @@ def scaling(
         say("other parts are not done yet")
         return Outcome([], [])
     return outcome
+
+
+def _predicted(machine: Machine, config: Config, ranks: int) -> float | None:
+    """Seconds of a step by the model; None for what it does not know."""
+    try:
+        return predict_step(config, ranks, machine).total
+    except InputError:
+        return None
 
 
 def _missing(cells: Sequence[Cell], folder: Path) -> list[int]:

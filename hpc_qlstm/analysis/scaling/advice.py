@@ -1,0 +1,54 @@
+"""The best process grid for a configuration: by a machine's file, or by what is measured here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc_qlstm.analysis.scaling.calibrate import measure_machine
+from hpc_qlstm.analysis.scaling.costs import predictable
+from hpc_qlstm.analysis.scaling.interconnect import load_interconnect
+from hpc_qlstm.analysis.scaling.machine import load_machine
+from hpc_qlstm.analysis.scaling.recommend import grid_rows, reason, recommend
+from hpc_qlstm.config import Config
+from hpc_qlstm.parallel import SerialCommunicator
+
+SHARED_MEMORY = "shared-memory"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Lines around a table, which may be empty."""
+
+    title: str
+    rows: list[tuple[str, ...]]
+    sentences: list[str]
+
+
+def best_grid(
+    config: Config, ranks: int, machine_file: Path | None, interconnect: str | None
+) -> Advice:
+    """The grids of so many ranks compared, and which is best and why. Local.
+
+    Without a machine's file circuits are timed in this process, and messages are those of shared
+    memory. Raises InputError for files that cannot be used and ranks that make no grid.
+    """
+    if not predictable(config):
+        what = "times are predicted for simulated cells of four VQCs alone"
+        return Advice(f"grids are not compared: {what}", [], [])
+    network = None if interconnect is None else load_interconnect(interconnect)
+    if machine_file is not None:
+        machine, where = load_machine(machine_file), f"by {machine_file}"
+    else:
+        machine = measure_machine(SerialCommunicator(), [config], [1])
+        where, network = "timed here", network or load_interconnect(SHARED_MEMORY)
+    between = "messages as measured" if network is None else f"messages of {network.name}"
+    # A file of an interconnect says how many ranks share a node; else all do.
+    of_node = min(ranks, network.ranks_per_node) if interconnect and network else ranks
+    threads = max(1, machine.cores // of_node)
+    candidates = recommend(config, ranks, machine, network)
+    sentences = [reason(candidates, threads), f"to set: {candidates[0].settings}"]
+    if of_node > machine.cores:
+        sentences.append(f"{of_node} ranks share the {machine.cores} cores of a node: take fewer")
+    title = f"grids of {ranks} rank{'s' if ranks > 1 else ''}, predicted ({where}, {between})"
+    return Advice(title, grid_rows(candidates), sentences)

@@ -1,0 +1,179 @@
+"""The native engine's sweep over partitions and time steps, beside one call for each partition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpc_qlstm import Partition
+from hpc_qlstm.engines import native_sweep
+from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.model import QLSTM
+from hpc_qlstm.model.blocks import block_bounds
+
+MODELS = {
+    "alone": {"partition": Partition.contiguous(5, 3, 1), "input_size": 2},
+    "unequal": {
+        "partition": Partition([[0, 3], [1, 2, 4, 0], [2]], [1, 1, 1], [3, 4, 1]),
+        "input_size": 2,
+    },
+    "order xh, sequence": {
+        "partition": Partition.overlap(5, 3, 3),
+        "input_size": 2,
+        "order": "xh",
+        "sequence": True,
+    },
+    "six VQCs, mixed": {
+        "partition": Partition.strided(5, 3, 2),
+        "input_size": 2,
+        "extra_vqcs": 2,
+        "mix": True,
+    },
+    "no hidden unit read": {"partition": Partition([[3, 4], [0, 1, 2]], [2, 1]), "input_size": 2},
+}
+
+
+def problem(options, engine, batch=7, steps=4):
+    model = QLSTM(hidden_size=3, output_size=2, depth=2, engine=engine, **options)
+    rng = np.random.default_rng(5)
+    weights = model.init(3, 0.7)
+    x = rng.uniform(-1, 1, (batch, steps, model.input_size))
+    y = rng.uniform(-1, 1, model.prediction_shape(x))
+    return model, weights, x, y
+
+
+def everything(model, weights, x, y):
+    loss, gradient = model.loss_and_gradient(weights, x, y)
+    return [
+        np.array(loss), *gradient.values(), model.input_gradient(weights, x, y),
+        model.predict(weights, x),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_bits_as_one_call_a_partition(name, steps):
+    options = MODELS[name]
+    together = problem(options, NativeEngine(threads=1), steps=steps)
+    # An engine of its own for each partition takes the other path.
+    engines = [NativeEngine(threads=1) for _ in options["partition"].inputs]
+    engines = engines if len(engines) > 1 else [NativeEngine(threads=1)]
+    apart = problem(options, engines, steps=steps)
+    if len(engines) > 1:
+        assert together[0].local_cell(range(1)).gates._native is not None
+        assert apart[0].local_cell(range(len(engines))).gates._native is None
+    for ours, theirs in zip(everything(*together), everything(*apart), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    counted = sum(engine.executions for engine in apart[0].engines)
+    assert together[0].engines[0].executions == counted
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("mode", ["auto", "state"])
+def test_threads_over_partitions_change_no_bit(mode, threads):
+    partition = Partition.broadcast_input(13, 12, 12)
+    results = []
+    for count in (1, threads):
+        engine = NativeEngine(threads=count, mode=mode)
+        model = QLSTM(1, 12, 1, depth=1, partition=partition, engine=engine)
+        rng = np.random.default_rng(0)
+        x, y = rng.uniform(-1, 1, (5, 3, 1)), rng.uniform(-1, 1, (5, 1))
+        results.append(everything(model, model.init(0, 0.5), x, y))
+    for one, several in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
+def test_a_thousand_partitions_share_their_circuits():
+    model = QLSTM(1, 600, 1, depth=1, partition=Partition.broadcast_input(601, 600, 300))
+    assert len({id(circuit) for circuit in model.circuits}) == 1
+    loss, _ = model.loss_and_gradient(model.init(), np.zeros((2, 2, 1)), np.zeros((2, 1)))
+    assert np.isfinite(loss)
+
+
+def test_sums_over_blocks_are_in_order():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(37, 5)) * 10.0 ** rng.integers(-12, 12, (37, 5))
+    bounds = block_bounds(37)
+    sums = np.empty((len(bounds) - 1, 5))
+    native_sweep.block_sums(rows, bounds, sums)
+    for k in range(len(bounds) - 1):
+        expected = rows[bounds[k]].copy()
+        for row in rows[bounds[k] + 1 : bounds[k + 1]]:
+            expected += row
+        np.testing.assert_array_equal(sums[k], expected)
+
+
+def test_gathered_blocks_are_added_by_replica_and_position():
+    """Two replicas with three and two blocks, rows of two ranks with sections of 2 and 3."""
+    rng = np.random.default_rng(2)
+    received = rng.normal(size=(4, 3, 1 + 2 + 3))  # loss, two shared columns, a section
+    gradient = np.full(2 + 3 + 2, np.nan)
+    loss = native_sweep.add_blocks(received, [3, 2], [0, 2, 5], 1, 3, gradient)
+    first = np.concatenate([received[0, :3], received[2, :2]])
+    second = np.concatenate([received[1, :3], received[3, :2]])
+    np.testing.assert_allclose(loss, first[:, 0].sum(), rtol=1e-14)
+    np.testing.assert_allclose(gradient[:2], first[:, 3:5].sum(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(gradient[2:5], second[:, 3:6].sum(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(gradient[5:], first[:, 1:3].sum(axis=0), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda z: native_sweep.block_sums(z(3, 2), [0, 2, 4], z(2, 2)),
+        lambda z: native_sweep.block_sums(z(3, 2), [0, 2, 2, 3], z(3, 2)),
+        lambda z: native_sweep.block_sums(z(3, 2), [0, 3], z(1, 3)),
+        lambda z: native_sweep.add_blocks(z(2, 3, 6), [4], [0, 2, 5], 1, 3, z(7)),
+        lambda z: native_sweep.add_blocks(z(2, 3, 6), [3], [0, 2, 6], 1, 3, z(8)),
+        lambda z: native_sweep.add_blocks(z(2, 3, 6), [3], [0, 2, 5], 1, 3, z(6)),
+        lambda z: native_sweep.merge_columns(z(2, 3, 2), [1, 3], z(3, 4)),
+        lambda z: native_sweep.merge_columns(z(2, 3, 2), [1, 2], z(3, 4)),
+        lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((2, 0, 0)), z(3, 2)),
+        lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 2, 0)), z(3, 2)),
+        lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 0, 2)), z(3, 2)),
+        lambda z: native_sweep.readout(z(3, 2), z(1, 3), z(1), z(3, 1)),
+        lambda z: native_sweep.readout_reverse(z(3, 2), z(1, 2), z(3, 1), z(3, 2), z(3, 2)),
+    ],
+)
+def test_arrays_of_other_sizes_are_refused(call):
+    with pytest.raises(ValueError, match="other steps, samples or sizes"):
+        call(lambda *shape: np.zeros(shape))
+
+
+def _columns(*added):
+    return native_sweep.ColumnList(list(added))
+
+
+def test_sweeps_of_other_sizes_are_refused():
+    """What would read or write beyond the arrays is refused, not done."""
+    model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
+    local = model.local_cell(range(2))
+    flat, x = model.layout.initial(0), np.zeros((3, 2, 1))
+    sweeps = local.gates._native
+    assert sweeps is not None
+    good = {"state": np.zeros((3, 4)), "outputs": np.zeros((4, 3, 4))}
+    sweeps.begin(flat, x).forward(1, **good)
+    for flat_given, change in (
+        (flat, {"state": np.zeros((3, 3))}),
+        (flat, {"state": np.zeros((2, 4))}),
+        (flat, {"outputs": np.zeros((4, 3, 3))}),
+        (flat[:20], {}),
+    ):
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            sweeps.begin(flat_given, x).forward(1, **{**good, **change})
+    with pytest.raises(ValueError, match="other steps"):
+        sweeps.begin(flat, x).forward(2, **good)
+    sweep = sweeps.begin(flat, x)
+    sweep.forward(0, **good)
+    good = {
+        "cotangents": np.zeros((4, 3, 4)),
+        "rows": np.zeros((3, local.weights)),
+        "to_inputs": np.zeros((3, 6)),
+    }
+    sweep.reverse(0, **good)
+    for name, shape in (
+        ("cotangents", (4, 3, 3)), ("rows", (3, local.weights - 1)), ("to_inputs", (3, 5)),
+        ("rows", (2, local.weights)),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            sweep.reverse(0, **{**good, name: np.zeros(shape)})
