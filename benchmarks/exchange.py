@@ -28,7 +28,8 @@ from mpi4py import MPI
 from hpc_qlstm import Partition
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.recurrence import forward, reverse
-from hpc_qlstm.parallel import RowExchange, open_communicator
+from hpc_qlstm.parallel import open_communicator
+from hpc_qlstm.parallel.exchange import RowExchange
 from hpc_qlstm.parallel.grid import balanced_blocks
 
 LIMIT = 10.0

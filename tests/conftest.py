@@ -15,6 +15,14 @@ import numpy as np
 import pytest
 
 DATA = Path(__file__).parent / "data"
+LONGEST = ("test_slurm.py", "test_determinism.py", "test_backend_failures.py", "test_golden.py")
+"""These begin first, so that none of them is left to one of two workers at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long before the others."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture(scope="session")

@@ -128,10 +128,10 @@ def test_sampled_runs_repeat_on_any_number_of_ranks(
     config = write_config(
         model={"hidden_size": 2, "depth": 1},
         partition={"strategy": "broadcast_input", "count": 2},
-        data={"options": {"points": 14}, "window": 2},
+        data={"options": {"points": 10}, "window": 2},
         training={
             "epochs": 2 if engine == "aer, shots" else 1,
-            "batch_size": 5,
+            "batch_size": 3,
             "shuffle": True,
         },
         engine=SAMPLED[engine],

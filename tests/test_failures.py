@@ -16,11 +16,11 @@ import sys
 import numpy as np
 from mpi4py import MPI
 import hpc_qlstm
-from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.engines.native_sweep import NativeSweep
 
 victim, error = int(sys.argv[2]), sys.argv[3]
 calls = 0
-evaluate = NativeEngine.expectations_group
+evaluate = NativeSweep.forward
 
 def failing(self, *arguments):
     global calls
@@ -33,7 +33,7 @@ def failing(self, *arguments):
         np.ones(10**7)
     return evaluate(self, *arguments)
 
-NativeEngine.expectations_group = failing
+NativeSweep.forward = failing
 hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)
 """
 

@@ -303,7 +303,7 @@ def test_neighbouring_cz_share_a_pass(isa):
     gates += [Gate("cz", pair) for pair in ((0, 1), (1, 2), (2, 3), (3, 0), (0, 2))]
     gates += [Gate("rx", (k,), Weight(k)) for k in range(4)]
     circuit = Circuit(4, tuple(gates), 0, 4, (4,))
-    assert native.NativeEngine(mode="batch")._plan(circuit).passes == 3
+    assert native.NativeEngine(mode="batch").plan(circuit).passes == 3
     assert_agrees(circuit, random_arrays(np.random.default_rng(2), circuit, 3, 2), isa)
 
 

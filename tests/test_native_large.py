@@ -145,8 +145,8 @@ def test_batch_mode_undoes_what_it_has_no_room_to_keep():
 def test_few_passes_over_memory():
     """24 flips in general position need at least 18 dimensions a layer, 7 a pass."""
     circuit = ansatz("rot_ring", qubits=24, features=24, outputs=24, depth=2)
-    assert native.NativeEngine(mode="state")._plan(circuit).passes <= 6
-    assert native.NativeEngine(mode="batch")._plan(circuit).passes == 24
+    assert native.NativeEngine(mode="state").plan(circuit).passes <= 6
+    assert native.NativeEngine(mode="batch").plan(circuit).passes == 24
 
 
 def test_max_qubits_follows_from_the_memory(monkeypatch):

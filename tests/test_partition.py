@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpc_qlstm import QLSTM
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.partition import NEVER, Partition, steps_to_input, warnings_for
+from hpc_qlstm.partition import NEVER, Partition, Reach, reachability, steps_to_input, warnings_for
 
 BUILDERS = {
     "contiguous": lambda d, h, m, order, k: Partition.contiguous(d, h, m),
@@ -156,6 +157,29 @@ def test_contiguous_halves_lock_information_in():
     # One shared neighbour: v = [h0 h1 h2 | h1 h2 x]: the first block learns from h2.
     overlap = Partition.overlap(4, 3, 2, 1)
     assert steps_to_input(overlap, 1, 3, "hx").tolist() == [[2], [2], [1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hidden=st.integers(2, 6),
+    inputs=st.integers(1, 3),
+    order=st.sampled_from(["hx", "xh"]),
+    strategy=st.sampled_from(["contiguous", "strided", "overlap", "random"]),
+    depth=st.integers(1, 2),
+    options=st.sampled_from([{}, {"mix": True}, {"extra_vqcs": 2}]),
+)
+def test_sparse_matrices_say_the_same(hidden, inputs, order, strategy, depth, options):
+    """Models that are large take them; between the two limits one kind meets the other."""
+    partition = BUILDERS[strategy](hidden + inputs, hidden, 2, order, 1)
+    model = QLSTM(inputs, hidden, 1, "rot_ring", depth, order, partition, **options)
+    reach = Reach(model.circuits, model.extra_circuits, model.layout.mix)
+    arguments = (partition, inputs, hidden, order)
+    expected = steps_to_input(*arguments, reach), warnings_for(*arguments, 2, reach)
+    for most in (0, hidden * hidden):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reachability, "_DENSE", most)
+            np.testing.assert_array_equal(steps_to_input(*arguments, reach), expected[0])
+            assert warnings_for(*arguments, 2, reach) == expected[1]
 
 
 def test_many_units_are_not_all_named():

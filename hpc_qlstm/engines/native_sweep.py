@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_qlstm import _native
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.native import NativeEngine
+
+# isort: split
+# After the engine, which says so when it is not installed.
+from hpc_qlstm import _native
 
 merge_columns = _native.merge_columns
 """merge_columns(parts (P, .., width), counts, merged (.., sum of counts)): the first columns of

@@ -1,8 +1,8 @@
-"""Ranks: communicators, the process grid, and the collectives of a training step."""
+"""Ranks: communicators, the process grid, and how they agree. `exchange`, which needs the compiled
+extension, is imported from its own module: a command is to say that the extension is missing."""
 
 from hpc_qlstm.parallel.agree import ending_all, on_root, together
 from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator, Traffic
-from hpc_qlstm.parallel.exchange import RowExchange
 from hpc_qlstm.parallel.gpus import GpuTable, take_gpu
 from hpc_qlstm.parallel.grid import ProcessGrid, process_grid
 from hpc_qlstm.parallel.launch import (
@@ -19,7 +19,6 @@ __all__ = [
     "Communicator",
     "GpuTable",
     "ProcessGrid",
-    "RowExchange",
     "SerialCommunicator",
     "Traffic",
     "Watchdog",

@@ -21,6 +21,9 @@ from hpc_qlstm.partition.partition import Order, Partition, hidden_indices, inpu
 NEVER = np.iinfo(np.int64).max
 _SHOWN = 32
 """Most units that a message names."""
+_DENSE = 2**14
+"""Most entries of a matrix that is not made sparse: importing scipy.sparse takes a fifth of the
+start of a command."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def steps_to_input(
     1 means in the same step; NEVER means that no path exists.
     """
     graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
-    seen = graph.input.toarray() > 0
+    seen = graph.input > 0
+    if not isinstance(seen, np.ndarray):
+        seen = seen.toarray()
     steps = np.where(seen, 1, NEVER)
     for step in range(2, hidden_size + 1):
         found = (graph.hidden @ seen.astype(np.int64) > 0) & ~seen
@@ -61,7 +66,7 @@ def steps_to_input(
 
 
 class _Graph:
-    """Who sees whom in the same step: sparse matrices with a row for each hidden unit.
+    """Who sees whom in the same step: matrices with a row for each hidden unit, sparse if large.
 
     input (d_h, d_x) and hidden (d_h, d_h): its columns are the entries of x_t and of h_{t-1}.
     """
@@ -74,12 +79,11 @@ class _Graph:
         order: Order,
         reach: Reach,
     ) -> None:
-        from scipy.sparse import csr_array
-
         size = input_size + hidden_size
         sees = _seen(partition, partition.inputs, reach.circuits, size)
         if reach.mix:
-            sees = csr_array(np.broadcast_to(sees.sum(axis=0) > 0, sees.shape).astype(np.int64))
+            rows, columns = np.broadcast_to(sees.sum(axis=0) > 0, sees.shape).nonzero()
+            sees = _matrix(rows, columns, sees.shape)
         if reach.extra_circuits:
             read = partition.state_inputs(hidden_size, order)
             sees = _seen(partition, read, reach.extra_circuits, hidden_size) @ sees
@@ -99,9 +103,7 @@ def _seen(
     circuits: Sequence[Circuit],
     size: int,
 ) -> Any:
-    """Which of `size` entries each unit's circuit lets it see: sparse (hidden_size, size)."""
-    from scipy.sparse import csr_array
-
+    """Which of `size` entries each unit's circuit lets it see: (hidden_size, size)."""
     offsets = partition.output_offsets
     rows, columns = [], []
     for m, entries in enumerate(lists):
@@ -110,9 +112,18 @@ def _seen(
         units, which = seen.nonzero()
         rows.append(offsets[m] + units)
         columns.append(np.asarray(entries)[which])
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    values = np.ones(row.size, dtype=np.int64)
-    return csr_array((values, (row, column)), shape=(offsets[-1], size))
+    return _matrix(np.concatenate(rows), np.concatenate(columns), (offsets[-1], size))
+
+
+def _matrix(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Any:
+    """Ones at these places, which are all different."""
+    if shape[0] * shape[1] <= _DENSE:
+        dense = np.zeros(shape, dtype=np.int64)
+        dense[rows, columns] = 1
+        return dense
+    from scipy.sparse import csr_array
+
+    return csr_array((np.ones(rows.size, dtype=np.int64), (rows, columns)), shape=shape)
 
 
 def warnings_for(

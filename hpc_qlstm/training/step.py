@@ -20,8 +20,9 @@ from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share, sum_
 from hpc_qlstm.model.cell import EXTRAS, GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.sweep import Place
-from hpc_qlstm.parallel import Communicator, ProcessGrid, RowExchange, together
+from hpc_qlstm.parallel import Communicator, ProcessGrid, together
 from hpc_qlstm.parallel.collectives import Kind
+from hpc_qlstm.parallel.exchange import RowExchange
 from hpc_qlstm.training.batches import Samples
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2

@@ -9,13 +9,13 @@ import pytest
 
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import (
-    RowExchange,
     SerialCommunicator,
     on_root,
     open_communicator,
     threads_per_rank,
     together,
 )
+from hpc_qlstm.parallel.exchange import RowExchange
 
 pytestmark = pytest.mark.mpi
 
