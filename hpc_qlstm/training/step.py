@@ -86,8 +86,6 @@ class DistributedModel:
         sections = [model.layout.section(block) for block in grid.blocks]
         self._offsets = [0, *(section.stop for section in sections)]
         self._most = max(section.stop - section.start for section in sections)
-        self.checked = 0.0
-        """The newest loss and all of its gradient added up: finite where all of them are."""
         self._buffers: dict[int, tuple[Float, Float]] = {}
         self.notes: Float = np.zeros((comm.size, NOTES))
 
@@ -133,8 +131,7 @@ class DistributedModel:
             receive[0] = send
         self.notes = receive[:, 0, 1:HEAD].copy()
         loss, gradient = self._add_blocks(receive, bounds, y.size)
-        self.checked = loss + float(np.add.reduce(gradient))
-        self._raise_failures(self.checked)
+        self._raise_failures(loss + float(np.add.reduce(gradient)))
         return loss, gradient
 
     def _pack(self, part: SampleGradients, bounds: Bounds, send: Float) -> None:

@@ -271,9 +271,8 @@ class Trainer:
         loss, gradient = self.model.loss_and_gradient(
             weights, x, y, (self.state.epoch, number), notes
         )
-        if not math.isfinite(self.model.checked):
-            self._require_finite(f"batch {number + 1}: the loss", loss)
-            self._require_finite(f"batch {number + 1}: the gradient", self.model.checked)
+        self._require_finite(f"batch {number + 1}: the loss", loss)
+        self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
         if number == 0:
             values = self.model.expectations(x.shape[0])
             norms = gradient_norms(self.model.model.layout, gradient)
