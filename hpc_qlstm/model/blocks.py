@@ -8,6 +8,8 @@ agree to the last bit.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
@@ -21,12 +23,14 @@ Bounds = tuple[int, ...]
 """Boundaries of consecutive blocks; K + 1 values for K blocks."""
 
 
+@lru_cache(maxsize=256)
 def block_bounds(samples: int) -> Bounds:
     """Boundaries 0 = b_0 < b_1 < ... < b_K = samples of the K <= MAX_BLOCKS blocks of a batch."""
     count = min(MAX_BLOCKS, samples)
     return tuple(samples * k // count for k in range(count + 1)) if count else (0,)
 
 
+@lru_cache(maxsize=4096)
 def share(bounds: Bounds, part: int, parts: int) -> Bounds:
     """The consecutive blocks of `bounds` that part number `part` of `parts` owns; may be none."""
     blocks = len(bounds) - 1

@@ -7,6 +7,7 @@ changes what arrives.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class Gather:
         self.send, self.receive = send, receive
         self._prepared = comm.prepare_allgather(send, receive) if kind == "persistent" else None
         self._request: Request | None = None
+        if not early and self._prepared is None:  # the usual way, with nothing in between
+            self.finish = partial(comm.allgather, send, receive)  # type: ignore[method-assign]
 
     def start(self) -> None:
         """`send` is filled, and may not be touched until `finish` is over."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -277,14 +278,15 @@ class DistributedModel:
         return loss / values, gradient
 
 
-def sent_rows(bounds: Bounds, replicas: int) -> list[int]:
+@lru_cache(maxsize=256)
+def sent_rows(bounds: Bounds, replicas: int) -> tuple[int, ...]:
     """Rows of gradients that a rank of each replica sends: one for each of its blocks of samples.
 
     A single replica has all blocks of its partitions, and adds them up itself in the same order.
     """
     if replicas == 1:
-        return [1]
-    return [len(share(bounds, r, replicas)) - 1 for r in range(replicas)]
+        return (1,)
+    return tuple(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
 
 
 def batch_cuts(samples: int) -> list[int]:

@@ -113,14 +113,14 @@ class Trainer:
         counter, before = LocalCounter(local.engines), state.counts
         try:
             left = batches(self.config, self.data, self.model.grid, state.epoch, state.batch)
-            for number, batch in enumerate(left, state.batch):
-                begin = perf_counter()
-                # What is not finite is found in the sums, and told with one message.
-                with np.errstate(over="ignore", invalid="ignore"):
+            # What is not finite is found in the sums, and told with one message.
+            with np.errstate(over="ignore", invalid="ignore"):
+                for number, batch in enumerate(left, state.batch):
+                    begin = perf_counter()
                     state.losses.append(self._train_batch(batch, rate, number, counter))
-                self.step_seconds.append(perf_counter() - begin)
-                state.batch = number + 1
-                self._act_on_notes(before)
+                    self.step_seconds.append(perf_counter() - begin)
+                    state.batch = number + 1
+                    self._act_on_notes(before)
             counter.evaluating()
             data, step = self.data, (TESTING, state.epoch)
             test = score(self.model, state.weights, data.test, data.test_count, step)

@@ -71,7 +71,7 @@ def extrapolate(
         scale = count / first.ranks if first and kind == "strong" else 1.0
         found.append(Extrapolated(count, best, ratio / scale))
     if not found:
-        raise InputError("; ".join(notes) or "no number of ranks given")
+        raise InputError("; ".join(notes[:2]) or "no number of ranks given")
     return found, notes
 
 
