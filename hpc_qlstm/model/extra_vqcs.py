@@ -15,7 +15,7 @@ from hpc_qlstm.model.sweep import Place
 
 
 class ExtraVqcs:
-    """Both VQCs on one part of a batch; collective on the row. Made by `of`."""
+    """Both VQCs, of a cell that has them, on one part of a batch; collective on the row."""
 
     def __init__(
         self,
@@ -35,22 +35,6 @@ class ExtraVqcs:
         send = self._outputs.send
         self._hidden = local.hidden.begin(flat, x, place, send)
         self._prediction = local.prediction.begin(flat, x, place, send)
-
-    @classmethod
-    def of(
-        cls,
-        local: LocalCell,
-        exchange: Exchange,
-        slot: int,
-        flat: Float,
-        x: Float,
-        place: Place,
-        sequence: bool,
-    ) -> ExtraVqcs | None:
-        """The sweeps of the extra VQCs, None for a cell without them."""
-        if local.hidden is None:
-            return None
-        return cls(local, exchange, slot, flat, x, place, sequence)
 
     def hidden(self, t: int, state: Float) -> Float:
         """h_t (B, d_h) from o*tanh(c_t) (B, d_h)."""

@@ -70,7 +70,9 @@ class Sweep:
         self.read: Float = np.empty((looked_at, batch, wiring.hidden_size))
         self._unmixed: list[Float] = []
         self.gates = local.gates.begin(flat, x, place, self._outputs.send)
-        self._extras = ExtraVqcs.of(local, exchange, slot, flat, x, place, wiring.sequence)
+        self._extras: ExtraVqcs | None = None
+        if local.hidden is not None:
+            self._extras = ExtraVqcs(local, exchange, slot, flat, x, place, wiring.sequence)
         self._slot, self._batch = slot, batch
 
     def begin(self, t: int) -> None:
