@@ -105,6 +105,42 @@ class PartitionSweep:
         to_inputs: NDArray[float64],
     ) -> None: ...
 
+class CellSweep:
+    """Cell and circuits of one process, tied to the arrays of an exchange."""
+
+    def __init__(self, gates: PartitionSweep, kernel: Kernel) -> None: ...
+    def start(
+        self,
+        threads: int,
+        x: NDArray[float64],
+        weights: NDArray[float64],
+        outputs: NDArray[float64],
+        gathered: NDArray[float64],
+        counts: Sequence[int],
+        state: NDArray[float64],
+        read: NDArray[float64],
+        sequence: bool,
+        updates: bool,
+    ) -> None: ...
+    def start_back(
+        self,
+        to_read: NDArray[float64],
+        rows: NDArray[float64],
+        to_inputs: NDArray[float64],
+        gathered: NDArray[float64],
+        columns: ColumnList,
+        hidden_begin: int,
+        cotangents: NDArray[float64],
+        to_x: NDArray[float64] | None,
+    ) -> None: ...
+    def evaluate(self, t: int) -> None: ...
+    def update(self, t: int) -> None: ...
+    def advance(self, t: int) -> None: ...
+    def turn(self, t: int) -> None: ...
+    def reverse(self, t: int) -> None: ...
+    def collect(self, t: int) -> None: ...
+    def retreat(self, t: int) -> None: ...
+
 class ColumnList:
     """Which column of which part goes to which."""
 
@@ -134,19 +170,30 @@ def add_blocks(
     shared_begin: int,
     begin: int,
     gradient: NDArray[float64],
-) -> float: ...
+) -> tuple[float, float]: ...
 def readout(
     hidden: NDArray[float64],
     weight: NDArray[float64],
     bias: NDArray[float64],
     out: NDArray[float64],
 ) -> None: ...
-def readout_reverse(
+def squared_errors(
     hidden: NDArray[float64],
     weight: NDArray[float64],
-    cotangents: NDArray[float64],
+    bias: NDArray[float64],
+    target: NDArray[float64],
+    scale: float,
+    loss: NDArray[float64],
     to_hidden: NDArray[float64],
     rows: NDArray[float64],
+) -> None: ...
+def pack_sums(
+    loss: NDArray[float64],
+    shared: NDArray[float64],
+    partitions: NDArray[float64],
+    bounds: Sequence[int],
+    head: int,
+    sent: NDArray[float64],
 ) -> None: ...
 def available_isas() -> list[str]: ...
 def kernel(isa: str, single: bool = False) -> Kernel | None: ...

@@ -28,12 +28,14 @@ for kind in "${@:-sanitizers}"; do
         "$tests/test_kernels"
         "$tests/test_operations"
         "$tests/test_partition_sweep"
+        "$tests/test_cell_sweep"
         "$tests/test_file_writer"
         ;;
     threads)
         build "$kind" -DHPC_QLSTM_SANITIZERS=thread
         "$tests/test_kernels" 40
         "$tests/test_partition_sweep"
+        "$tests/test_cell_sweep"
         "$tests/test_file_writer"
         ;;
     arm)
@@ -41,12 +43,14 @@ for kind in "${@:-sanitizers}"; do
             -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
         qemu-aarch64 -L /usr/aarch64-linux-gnu "$tests/test_kernels"
         qemu-aarch64 -L /usr/aarch64-linux-gnu "$tests/test_partition_sweep"
+        qemu-aarch64 -L /usr/aarch64-linux-gnu "$tests/test_cell_sweep"
         ;;
     plain)
         build "$kind"
         "$tests/test_kernels" 1000
         "$tests/test_operations"
         "$tests/test_partition_sweep"
+        "$tests/test_cell_sweep"
         "$tests/test_file_writer"
         ;;
     *)

@@ -16,11 +16,11 @@ import sys
 import numpy as np
 from mpi4py import MPI
 import hpc_qlstm
-from hpc_qlstm.engines.native_sweep import NativeSweep
+from hpc_qlstm.model.native_cell_sweep import NativeCellSweep
 
 victim, error = int(sys.argv[2]), sys.argv[3]
 calls = 0
-evaluate = NativeSweep.forward
+begin = NativeCellSweep.begin
 
 def failing(self, *arguments):
     global calls
@@ -31,9 +31,9 @@ def failing(self, *arguments):
         pages = int(open("/proc/self/statm").read().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (4096 * pages + 2**22,) * 2)
         np.ones(10**7)
-    return evaluate(self, *arguments)
+    return begin(self, *arguments)
 
-NativeSweep.forward = failing
+NativeCellSweep.begin = failing
 hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)
 """
 

@@ -60,8 +60,8 @@ def test_the_same_bits_as_one_call_a_partition(name, steps):
     engines = engines if len(engines) > 1 else [NativeEngine(threads=1)]
     apart = problem(options, engines, steps=steps)
     if len(engines) > 1:
-        assert together[0].local_cell(range(1)).gates._native is not None
-        assert apart[0].local_cell(range(len(engines))).gates._native is None
+        assert together[0].local_cell(range(1)).gates.native is not None
+        assert apart[0].local_cell(range(len(engines))).gates.native is None
     for ours, theirs in zip(everything(*together), everything(*apart), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     counted = sum(engine.executions for engine in apart[0].engines)
@@ -108,10 +108,11 @@ def test_gathered_blocks_are_added_by_replica_and_position():
     rng = np.random.default_rng(2)
     received = rng.normal(size=(4, 3, 1 + 2 + 3))  # loss, two shared columns, a section
     gradient = np.full(2 + 3 + 2, np.nan)
-    loss = native_sweep.add_blocks(received, [3, 2], [0, 2, 5], 1, 3, gradient)
+    loss, total = native_sweep.add_blocks(received, [3, 2], [0, 2, 5], 1, 3, gradient)
     first = np.concatenate([received[0, :3], received[2, :2]])
     second = np.concatenate([received[1, :3], received[3, :2]])
     np.testing.assert_allclose(loss, first[:, 0].sum(), rtol=1e-14)
+    np.testing.assert_allclose(total, gradient.sum(), rtol=1e-13)
     np.testing.assert_allclose(gradient[:2], first[:, 3:5].sum(axis=0), rtol=1e-13)
     np.testing.assert_allclose(gradient[2:5], second[:, 3:6].sum(axis=0), rtol=1e-13)
     np.testing.assert_allclose(gradient[5:], first[:, 1:3].sum(axis=0), rtol=1e-13)
@@ -148,7 +149,15 @@ def test_adam_is_that_of_its_formula():
         lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 2, 0)), z(3, 2)),
         lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 0, 2)), z(3, 2)),
         lambda z: native_sweep.readout(z(3, 2), z(1, 3), z(1), z(3, 1)),
-        lambda z: native_sweep.readout_reverse(z(3, 2), z(1, 2), z(3, 1), z(3, 2), z(3, 2)),
+        lambda z: native_sweep.squared_errors(
+            z(3, 1, 2), z(1, 2), z(1), z(3, 1), 1, z(3), z(3, 1, 2), z(3, 2)
+        ),
+        lambda z: native_sweep.squared_errors(
+            z(3, 1, 2), z(1, 2), z(1), z(4), 1, z(3), z(3, 1, 2), z(3, 3)
+        ),
+        lambda z: native_sweep.pack_sums(z(3), z(3, 2), z(3, 4), [0, 1, 3], 2, z(7)),
+        lambda z: native_sweep.pack_sums(z(3), z(3, 2), z(3, 4), [0, 1, 2], 2, z(8)),
+        lambda z: native_sweep.pack_sums(z(3), z(2, 2), z(3, 4), [0, 1, 3], 2, z(8)),
     ],
 )
 def test_arrays_of_other_sizes_are_refused(call):
@@ -165,7 +174,7 @@ def test_sweeps_of_other_sizes_are_refused():
     model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
     local = model.local_cell(range(2))
     flat, x = model.layout.initial(0), np.zeros((3, 2, 1))
-    sweeps = local.gates._native
+    sweeps = local.gates.native
     assert sweeps is not None
     state, outputs = np.zeros((3, 4)), np.zeros((4, 3, 4))
     sweeps.begin(flat, x, outputs).forward(1, state)
@@ -193,3 +202,61 @@ def test_sweeps_of_other_sizes_are_refused():
     ):  # fmt: skip
         with pytest.raises(ValueError, match="other steps, samples or sizes"):
             sweep.reverse(0, **{**good, name: np.zeros(shape)})
+
+
+def test_ties_to_arrays_of_other_sizes_are_refused():
+    model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
+    local = model.local_cell(range(2))
+    flat, x = model.layout.initial(0), np.zeros((3, 2, 1))
+    sweeps = local.gates.native
+    assert sweeps is not None
+
+    def zeros(*shape):
+        return np.zeros(shape)
+
+    def tie(**others):
+        outputs = others.pop("outputs", zeros(4, 3, 4))
+        given = {
+            "gathered": outputs[None], "counts": [4], "state": zeros(3, 4), "read": zeros(1, 3, 4),
+            "sequence": False, "updates": True,
+        } | others  # fmt: skip
+        return sweeps.begin(others.pop("flat", flat), x, outputs).with_cell(**given)
+
+    tied = tie()
+    for others in (
+        {"outputs": zeros(4, 3, 3)}, {"outputs": zeros(3, 3, 4)}, {"counts": [3]},
+        {"counts": [2, 2]}, {"gathered": zeros(2, 4, 3, 4)}, {"gathered": zeros(1, 4, 2, 4)},
+        {"state": zeros(3, 3)}, {"state": zeros(2, 4)}, {"read": zeros(2, 3, 4)},
+        {"read": zeros(1, 3, 4), "sequence": True}, {"read": zeros(1, 2, 4)},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            tie(**others)
+    columns = local_columns([[0, 1, 4], [2, 3, 4]])
+    good = {
+        "to_read": zeros(1, 3, 4), "rows": zeros(3, local.weights), "to_inputs": zeros(3, 6),
+        "gathered": zeros(1, 3, 6), "columns": columns, "hidden_begin": 0,
+        "cotangents": zeros(4, 3, 4), "to_x": None,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="other steps"):
+        tied.turn(1)  # not on the way back
+    tied.start_back(**good)
+    for others in (
+        {"to_read": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
+        {"to_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
+        {"columns": local_columns([[0, 1, 5], [2, 3, 4]])}, {"cotangents": zeros(4, 3, 3)},
+        {"to_x": zeros(3, 1, 1)},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            tied.start_back(**good | others)
+    for call in (tied.evaluate, tied.update, tied.advance, tied.turn, tied.reverse, tied.retreat):
+        call(1)
+        with pytest.raises(ValueError, match="other steps"):
+            call(2)
+    follower = tie(updates=False)
+    follower.evaluate(1)
+    with pytest.raises(ValueError, match="other steps"):
+        follower.update(1)
+
+
+def local_columns(inputs):
+    return native_sweep.column_list([range(len(inputs))], inputs)

@@ -227,7 +227,12 @@ def create_cell(steps: int, size: int) -> _native.Cell:
     Of the environment's HPC_QLSTM_ISA, else the fastest instruction set, whatever engine
     evaluates the circuits. Raises InputError when that names one that is not there.
     """
-    return _native.Cell(_kernel(None, "double"), steps, size)
+    return _native.Cell(cell_kernel(), steps, size)
+
+
+def cell_kernel() -> _native.Kernel:
+    """The kernels of `create_cell`. Raises InputError as it does."""
+    return _kernel(None, "double")
 
 
 def create_heartbeat(descriptor: int, message: str, period: float) -> _native.Heartbeat:

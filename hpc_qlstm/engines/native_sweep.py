@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.engines.native import NativeEngine, cell_kernel
 
 # isort: split
 # After the engine, which says so when it is not installed.
@@ -32,7 +32,8 @@ sum_blocks = _native.sum_blocks
 add_blocks = _native.add_blocks
 adam = _native.adam
 readout = _native.readout
-readout_reverse = _native.readout_reverse
+squared_errors = _native.squared_errors
+pack_sums = _native.pack_sums
 
 
 def column_list(parts: Sequence[Sequence[int]], columns: Sequence[Sequence[int]]) -> ColumnList:
@@ -89,30 +90,30 @@ class NativeSweeps:
             )
             for plan, member in zip(self._plans, members, strict=True)
         ]
-        self._free: list[_native.PartitionSweep] = []
+        self._cell_kernel = cell_kernel()
+        self._free: list[tuple[_native.PartitionSweep, _native.CellSweep]] = []
 
     def begin(self, flat: Float, x: Float, outputs: Float) -> NativeSweep:
         """A sweep over x (B, T, d_x), C-contiguous, with these flat weights.
 
         outputs (sets, B, width): where each step's outputs go.
         """
-        kernel = self._engine.kernel
-        sweep = (
-            self._free.pop()
-            if self._free
-            else _native.PartitionSweep(kernel, self._members, self._sets)
-        )
+        if self._free:
+            sweep, cell = self._free.pop()
+        else:
+            sweep = _native.PartitionSweep(self._engine.kernel, self._members, self._sets)
+            cell = _native.CellSweep(sweep, self._cell_kernel)
         sweep.begin(x.shape[1], x.shape[0])
         # Executions that a time step counts for: forward, or one adjoint product for each.
         counted = len(self._members) * self._sets * x.shape[0]
-        return NativeSweep(self, sweep, flat, x, outputs, counted)
+        return NativeSweep(self, sweep, cell, flat, x, outputs, counted)
 
-    def end(self, sweep: _native.PartitionSweep, calls: int) -> None:
+    def end(self, sweep: _native.PartitionSweep, cell: _native.CellSweep, calls: int) -> None:
         """Take a sweep back: its memory serves the next one. calls: executions to count."""
         self.seconds += sweep.seconds
         sweep.seconds = 0.0
         self._engine.executions += calls
-        self._free.append(sweep)
+        self._free.append((sweep, cell))
 
     @property
     def threads(self) -> int:
@@ -127,6 +128,7 @@ class NativeSweep:
         self,
         makers: NativeSweeps,
         sweep: _native.PartitionSweep,
+        cell: _native.CellSweep,
         flat: Float,
         x: Float,
         outputs: Float,
@@ -135,6 +137,33 @@ class NativeSweep:
         self._makers, self._sweep, self._threads = makers, sweep, makers.threads
         self._flat, self._x, self._outputs = flat, x, outputs
         self._counted, self._calls = counted, 0
+        self._cell = cell
+
+    def with_cell(
+        self,
+        gathered: Float,
+        counts: Sequence[int],
+        state: Float,
+        read: Float,
+        *,
+        sequence: bool,
+        updates: bool,
+    ) -> _native.CellSweep:
+        """The four gates and the LSTM cell in common calls, instead of `forward` and `reverse`.
+
+        gathered (P, 4, B, width): the outputs of all processes, counts: how many each has; state
+        (B, d_h): h_t; read (T, B, d_h) with `sequence`, else (1, B, d_h): filled for the readout.
+        updates: whether this process updates the cell. See `kernels/cell_sweep.hpp`.
+        """
+        self._cell.start(
+            self._threads, self._x, self._flat, self._outputs, gathered, counts, state, read,
+            sequence, updates,
+        )  # fmt: skip
+        return self._cell
+
+    def count(self, steps: int) -> None:
+        """So many steps, forward or back, were taken by `with_cell`'s calls."""
+        self._calls += steps * self._counted
 
     def forward(self, t: int, state: Float) -> None:
         """Step t from the state (B, n): fills the first columns of the outputs."""
@@ -163,4 +192,4 @@ class NativeSweep:
 
     def release(self) -> None:
         """The sweep is over."""
-        self._makers.end(self._sweep, self._calls)
+        self._makers.end(self._sweep, self._cell, self._calls)

@@ -10,6 +10,13 @@ void add(const double* from, std::size_t count, double* to) {
     for (std::size_t n = 0; n < count; ++n) to[n] += from[n];
 }
 
+double predict(const Readout& readout, const double* h, std::size_t output) {
+    const double* weight = readout.weight + output * readout.units;
+    double sum = 0.0;
+    for (std::size_t u = 0; u < readout.units; ++u) sum += h[u] * weight[u];
+    return sum + readout.bias[output];
+}
+
 }  // namespace
 
 void block_sums(const double* rows, std::size_t width, const std::vector<std::size_t>& bounds,
@@ -68,35 +75,38 @@ void adam(const AdamStep& step, std::size_t n, const double* gradient, double* f
     }
 }
 
-void readout(const double* hidden, std::size_t n, std::size_t units, const double* weight,
-             const double* bias, std::size_t outputs, double* out) {
+void readout(const Readout& readout, const double* hidden, std::size_t n, double* out) {
     for (std::size_t row = 0; row < n; ++row) {
-        const double* h = hidden + row * units;
-        for (std::size_t k = 0; k < outputs; ++k) {
-            const double* w = weight + k * units;
-            double sum = 0.0;
-            for (std::size_t u = 0; u < units; ++u) sum += h[u] * w[u];
-            out[row * outputs + k] = sum + bias[k];
+        const double* h = hidden + row * readout.units;
+        for (std::size_t k = 0; k < readout.outputs; ++k) {
+            out[row * readout.outputs + k] = predict(readout, h, k);
         }
     }
 }
 
-void readout_reverse(const double* hidden, std::size_t n, std::size_t units, const double* weight,
-                     const double* cotangents, std::size_t outputs, double* to_hidden,
-                     double* rows) {
-    const std::size_t width = outputs * units + outputs;
-    for (std::size_t row = 0; row < n; ++row) {
-        const double* h = hidden + row * units;
-        const double* c = cotangents + row * outputs;
-        double* to = to_hidden + row * units;
-        double* by = rows + row * width;
-        std::fill_n(to, units, 0.0);
-        for (std::size_t k = 0; k < outputs; ++k) {
-            for (std::size_t u = 0; u < units; ++u) {
-                to[u] += c[k] * weight[k * units + u];
-                by[k * units + u] = c[k] * h[u];
+void squared_errors(const Readout& readout, const double* hidden, std::size_t samples,
+                    std::size_t steps, const double* target, double scale, double* loss,
+                    double* to_hidden, double* rows) {
+    const std::size_t units = readout.units, outputs = readout.outputs;
+    std::fill_n(loss, samples, 0.0);
+    std::fill_n(to_hidden, samples * steps * units, 0.0);
+    std::fill_n(rows, samples * outputs * (units + 1), 0.0);
+    for (std::size_t sample = 0; sample < samples; ++sample) {
+        double* by = rows + sample * outputs * (units + 1);
+        for (std::size_t n = sample * steps; n < (sample + 1) * steps; ++n) {
+            const double* h = hidden + n * units;
+            double* to = to_hidden + n * units;
+            for (std::size_t k = 0; k < outputs; ++k) {
+                const double error = predict(readout, h, k) - target[n * outputs + k];
+                const double cotangent = scale * error;
+                const double* weight = readout.weight + k * units;
+                loss[sample] += error * error;
+                for (std::size_t u = 0; u < units; ++u) {
+                    to[u] += cotangent * weight[u];
+                    by[k * units + u] += cotangent * h[u];
+                }
+                by[outputs * units + k] += cotangent;
             }
-            by[outputs * units + k] = c[k];
         }
     }
 }

@@ -32,15 +32,23 @@ struct GatheredBlocks {
 double add_blocks(const GatheredBlocks& blocks, std::size_t shared_begin, double* gradient,
                   double* shared);
 
-// out (n, outputs) = W h + b for hidden (n, units), weight (outputs, units).
-void readout(const double* hidden, std::size_t n, std::size_t units, const double* weight,
-             const double* bias, std::size_t outputs, double* out);
+// The linear readout W h + b: weight (outputs, units), bias (outputs).
+struct Readout {
+    const double* weight;
+    const double* bias;
+    std::size_t units, outputs;
+};
 
-// From the cotangents (n, outputs) of the readout: those of hidden (n, units), and rows
-// (n, outputs * units + outputs) of the gradients of weight and bias.
-void readout_reverse(const double* hidden, std::size_t n, std::size_t units, const double* weight,
-                     const double* cotangents, std::size_t outputs, double* to_hidden,
-                     double* rows);
+// out (n, outputs) for hidden (n, units).
+void readout(const Readout& readout, const double* hidden, std::size_t n, double* out);
+
+// Squared errors of the readout of hidden (samples * steps, units) beside `target` (samples *
+// steps, outputs): their sum for each sample in `loss`; `scale` / 2 times their derivatives by
+// hidden in `to_hidden`, and by weight and bias, added up over a sample's steps, in `rows`
+// (samples, outputs * units + outputs).
+void squared_errors(const Readout& readout, const double* hidden, std::size_t samples,
+                    std::size_t steps, const double* target, double scale, double* loss,
+                    double* to_hidden, double* rows);
 
 // One step of Adam (Kingma and Ba, arXiv 1412.6980) on n weights; step_size and root have the bias
 // corrections: w -= step_size m / (sqrt(v) / root + epsilon).

@@ -14,16 +14,13 @@
 #include <utility>
 #include <vector>
 
+#include "bindings.hpp"
 #include "buffer.hpp"
-#include "cell.hpp"
 #include "dispatch.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
 #include "program.hpp"
 #include "state_plan.hpp"
-
-void define_system(nanobind::module_& m);  // bindings_system.cpp
-void define_sweeps(nanobind::module_& m);  // bindings_sweep.cpp
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -31,13 +28,6 @@ using namespace nb::literals;
 namespace {
 
 using namespace hpc_qlstm;
-
-template <int dimensions>
-using Input = nb::ndarray<const double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
-template <int dimensions>
-using Output = nb::ndarray<double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
-using Plain = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
-using PlainOutput = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
 
 // name, target, control or -1, source, index, transform, value: see circuit.hpp
 using GateTuple =
@@ -180,12 +170,6 @@ void vjp_sum(const Plan& plan, const Kernel& kernel, std::size_t threads,
     rows.release_if_large();
 }
 
-void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t hidden) {
-    if (t >= cell.steps() || gates != 4 * cell.size() || hidden != cell.size()) {
-        throw nb::value_error("the cell has other steps, samples or hidden units");
-    }
-}
-
 double multiply_add(const Kernel& kernel, std::size_t rounds) {
     const nb::gil_scoped_release without_gil;
     double result;
@@ -235,21 +219,7 @@ NB_MODULE(_native, m) {
         .def("update", &update, "rounds"_a, "bytes"_a,
              "Read and write `bytes` of memory so many times, to be timed.");
     define_system(m);
-    nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
-        .def(nb::init<const Kernel&, std::size_t, std::size_t>(), "kernel"_a, "steps"_a, "size"_a)
-        .def("forward",
-             [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
-                 check_cell(cell, t, z.size(), hidden.size());
-                 cell.forward(t, z.data(), hidden.data());
-             },
-             "t"_a, "z"_a, "hidden"_a.noconvert(), "From z (4, B, d_h) to h_t (B, d_h).")
-        .def("reverse",
-             [](Cell& cell, std::size_t t, const Plain& to_hidden, const PlainOutput& to_z) {
-                 check_cell(cell, t, to_z.size(), to_hidden.size());
-                 cell.reverse(t, to_hidden.data(), to_z.data());
-             },
-             "t"_a, "to_hidden"_a, "to_z"_a.noconvert(),
-             "From the cotangent of h_t (B, d_h) to that of z (4, B, d_h).");
+    define_cell(m);
     nb::class_<Program>(m, "Program", "A compiled circuit.")
         .def("__init__",
              [](Program* self, int qubits, int features, int weights, int outputs,
@@ -291,4 +261,5 @@ NB_MODULE(_native, m) {
     define_calls<BatchPlan>(m);
     define_calls<StatePlan>(m);
     define_sweeps(m);
+    define_sums(m);
 }

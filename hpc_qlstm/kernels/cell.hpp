@@ -1,6 +1,7 @@
 // The LSTM cell over the time steps of a batch; remembers what the reverse sweep needs.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -14,6 +15,17 @@ class Cell {
     Cell(const Kernel& kernel, std::size_t steps, std::size_t size)
         : kernel_(*kernel.cell), steps_(steps), size_(size), activations_(4 * steps * size),
           cells_((steps + 1) * size, 0.0), tanh_cells_(steps * size), to_cell_(size, 0.0) {}
+
+    // For another sweep; memory is kept. c_0 = 0.
+    void resize(std::size_t steps, std::size_t size) {
+        steps_ = steps;
+        size_ = size;
+        activations_.resize(4 * steps * size);
+        cells_.resize((steps + 1) * size);
+        std::fill_n(cells_.begin(), size, 0.0);
+        tanh_cells_.resize(steps * size);
+        to_cell_.resize(size);
+    }
 
     std::size_t steps() const { return steps_; }
     std::size_t size() const { return size_; }

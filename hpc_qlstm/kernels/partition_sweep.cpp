@@ -151,13 +151,29 @@ void merge_columns(const double* parts, std::size_t rows, std::size_t width,
     }
 }
 
+void ColumnList::add(std::uint32_t part, std::uint32_t from, std::uint32_t to) {
+    if (!columns.empty()) {
+        Added& last = columns.back();
+        if (part == last.part && from == last.from + last.count && to == last.to + last.count) {
+            ++last.count;
+            return;
+        }
+    }
+    columns.push_back({part, from, to, 1});
+}
+
+bool ColumnList::fits(std::size_t parts, std::size_t width, std::size_t size) const {
+    return std::all_of(columns.begin(), columns.end(), [&](const Added& run) {
+        return run.part < parts && run.from + run.count <= width && run.to + run.count <= size;
+    });
+}
+
+// Run by run: columns of a run are different ones, so each one's order of additions is the list's.
 void add_columns(const double* parts, std::size_t rows, std::size_t width, const ColumnList& list,
                  double* sums, std::size_t size) {
-    for (std::size_t row = 0; row < rows; ++row) {
-        double* to = sums + row * size;
-        for (const Added& each : list.columns) {
-            to[each.to] += parts[(each.part * rows + row) * width + each.from];
-        }
+    for (const Added& run : list.columns) {
+        add_columns(parts + run.part * rows * width + run.from, width, rows, run.count,
+                               sums + run.to, size);
     }
 }
 

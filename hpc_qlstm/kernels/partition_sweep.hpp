@@ -103,13 +103,20 @@ class PartitionSweep {
 void merge_columns(const double* parts, std::size_t rows, std::size_t width,
                    const std::vector<std::size_t>& counts, double* merged);
 
-// A gathered column: adds column `from` of part `part` to column `to`.
+// Columns that were gathered: `count` of them from column `from` of part `part` on are added to
+// those from column `to` on.
 struct Added {
-    std::uint32_t part, from, to;
+    std::uint32_t part, from, to, count;
 };
 
 struct ColumnList {
     std::vector<Added> columns;
+
+    // One column more; neighbours go together.
+    void add(std::uint32_t part, std::uint32_t from, std::uint32_t to);
+
+    // Whether all of it lies inside so many parts of `width` columns, and `size` sums.
+    bool fits(std::size_t parts, std::size_t width, std::size_t size) const;
 };
 
 // Adds columns of parts (parts, rows, width) to `sums` (rows, size), in the order of the list.

@@ -28,14 +28,19 @@ class OutputsGather(Protocol):
     send: Float
     """(n, B, width): the local partitions' outputs (n, B, d_h^(m)) go to its first columns."""
 
+    received: Float
+    """(P, n, B, width): what every rank has sent, after `collect`."""
+    counts: Sequence[int]
+    """How many columns of it are outputs, for each rank."""
+
     def start(self) -> None:
         """`send` is filled, and may travel. Collective."""
 
-    def finish(self, needed: bool = True) -> Float:
-        """Outputs (n, B, d_h) of all partitions; not filled where not `needed`. Collective.
+    def collect(self) -> None:
+        """`received` is filled afterwards, and valid until the next start. Collective."""
 
-        Valid until the next start.
-        """
+    def finish(self, needed: bool = True) -> Float:
+        """`collect`, then outputs (n, B, d_h) of all partitions; not filled where not `needed`."""
 
 
 class InputsGather(Protocol):
@@ -43,12 +48,19 @@ class InputsGather(Protocol):
 
     send: Float
     """(B, width): the local partitions' gradients (B, D_m) go to its first columns."""
+    received: Float
+    """(P, B, width): what every rank has sent, after `collect`."""
+    columns: ColumnList
+    """Where its columns go in sums (B, n), in partition order."""
 
     def start(self) -> None:
         """`send` is filled, and may travel. Collective."""
 
+    def collect(self) -> None:
+        """`received` is filled afterwards, and valid until the next start. Collective."""
+
     def finish(self, sums: Float | None) -> None:
-        """Add every partition's gradient to sums (B, n) in partition order. Collective."""
+        """`collect`, then add every partition's gradient to sums (B, n), if given."""
 
 
 class Shared(Protocol):
@@ -71,6 +83,10 @@ class Exchange(Protocol):
     def updates_cell(self) -> bool:
         """Whether this rank computes the cell update, the readout and the loss."""
 
+    @property
+    def broadcasts(self) -> bool:
+        """Whether other ranks of the row get the cell's values from this one."""
+
     def outputs(self, slot: int, sets: int, batch: int) -> OutputsGather:
         """The gathering of outputs of groups of so many VQCs a partition."""
 
@@ -87,7 +103,7 @@ class LocalExchange:
     inputs, state_inputs: the columns of v_t, and of o*tanh(c_t), that each partition reads.
     """
 
-    updates_cell = True
+    updates_cell, broadcasts = True, False
 
     def __init__(self, hidden_size: int, inputs: Columns, state_inputs: Columns = ()) -> None:
         self.partitions = range(len(inputs))
@@ -114,9 +130,13 @@ class LocalExchange:
 
 class _LocalOutputs:
     def __init__(self, send: Float) -> None:
-        self.send = send
+        self.send, self.received = send, send[None]
+        self.counts: Sequence[int] = [send.shape[2]]
 
     def start(self) -> None:
+        pass
+
+    def collect(self) -> None:
         pass
 
     def finish(self, needed: bool = True) -> Float:
@@ -124,15 +144,18 @@ class _LocalOutputs:
 
 
 class _LocalInputs:
-    def __init__(self, send: Float, added: ColumnList) -> None:
-        self.send, self._added = send, added
+    def __init__(self, send: Float, columns: ColumnList) -> None:
+        self.send, self.received, self.columns = send, send[None], columns
 
     def start(self) -> None:
         pass
 
+    def collect(self) -> None:
+        pass
+
     def finish(self, sums: Float | None) -> None:
-        assert sums is not None
-        add_columns(self.send[None], self._added, sums)
+        if sums is not None:
+            add_columns(self.received, self.columns, sums)
 
 
 class _LocalShared:

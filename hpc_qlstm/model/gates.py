@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -13,34 +12,8 @@ from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.engines.native_sweep import NativeSweeps, SweepMember
 from hpc_qlstm.errors import EngineError
 from hpc_qlstm.model.engine_sweep import EngineSweep
-from hpc_qlstm.model.sweep import GradientMethod, GroupMember, Place
+from hpc_qlstm.model.sweep import GateSweep, GradientMethod, GroupMember, Place
 from hpc_qlstm.model.weights import Group, WeightLayout
-
-__all__ = ["GateSweep", "GradientMethod", "LocalGates", "Place"]
-
-
-class GateSweep(Protocol):
-    """A group of VQCs on one part of a batch: `forward` for t = 0 .. T-1, then back. Local."""
-
-    def forward(self, t: int, state: Float) -> None:
-        """Step t from the state (B, d_h): fills the first columns of `outputs`."""
-
-    def begin_reverse(self) -> None:
-        """Start the reverse sweep over the steps seen."""
-
-    def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
-        """Step t back, from the cotangents (n, B, d_h) of all partitions' outputs.
-
-        Adds to rows (B, R), the gradients of the weights of all local partitions as in their
-        section of the flat vector; fills the first columns of to_inputs (B, width).
-        """
-
-    @property
-    def expectations(self) -> list[Float]:
-        """Expectation values (n, B, d_h^(m)) of each partition at the newest step."""
-
-    def release(self) -> None:
-        """The sweep is over, and its memory may serve another one."""
 
 
 class LocalGates:
@@ -91,18 +64,19 @@ class LocalGates:
         ]
         self.sets = len(layout.groups[group])
         self.affine = layout.affine
-        self._native = self._native_sweeps()
+        self.native = self._native_sweeps()
+        """Sweeps of all partitions in one call a step, where the native engine can."""
 
     @property
     def seconds(self) -> float:
         """Time spent in circuits."""
-        return self.engine_seconds + (self._native.seconds if self._native else 0.0)
+        return self.engine_seconds + (self.native.seconds if self.native else 0.0)
 
     def reset_seconds(self) -> None:
         """Count `seconds` from here."""
         self.engine_seconds = 0.0
-        if self._native is not None:
-            self._native.seconds = 0.0
+        if self.native is not None:
+            self.native.seconds = 0.0
 
     @property
     def gradient(self) -> Gradient:
@@ -125,8 +99,8 @@ class LocalGates:
 
         outputs (n, B, width): where each step's outputs go.
         """
-        if self._native is not None:
-            return self._native.begin(flat, x, outputs)
+        if self.native is not None:
+            return self.native.begin(flat, x, outputs)
         return EngineSweep(self, flat, x, place, outputs)
 
     def take_failure(self) -> EngineError | None:

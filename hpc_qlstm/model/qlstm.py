@@ -23,9 +23,9 @@ from hpc_qlstm.model.cell import EXTRAS, Cell
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
 from hpc_qlstm.model.gates import LocalGates
 from hpc_qlstm.model.local_cell import LocalCell
-from hpc_qlstm.model.readout import readout_backward, readout_forward, squared_errors
-from hpc_qlstm.model.recurrence import Sweep, Wiring, forward, reverse
-from hpc_qlstm.model.sweep import GradientMethod, Place
+from hpc_qlstm.model.readout import predict, squared_errors
+from hpc_qlstm.model.recurrence import forward, reverse
+from hpc_qlstm.model.sweep import CellSweep, GradientMethod, Place, Wiring
 from hpc_qlstm.model.weights import Group, WeightLayout
 from hpc_qlstm.partition import Order, Partition
 from hpc_qlstm.partition.partition import hidden_indices
@@ -260,22 +260,12 @@ class QLSTM:
         read = sweeps[0].read
         if len(sweeps) > 1:
             read = np.concatenate([sweep.read for sweep in sweeps], axis=1)
-        to_read = np.zeros_like(read)
-        loss: Float = np.empty(0)
-        shared: Float = np.empty(0)
         if exchange.updates_cell:
-            prediction = self._read(flat, read)
-            loss = squared_errors(prediction, y)
-            per_sample = y.size // y.shape[0]
-            to_prediction = (2.0 / (total * per_sample)) * (prediction - y)
-            weight, _ = layout.readout_views(flat)
-            source = read.swapaxes(0, 1) if self.sequence else read[-1]
-            by_read, shared = readout_backward(np.ascontiguousarray(source), weight, to_prediction)
-            if self.sequence:
-                to_read[...] = by_read.swapaxes(0, 1)
-                shared = np.add.reduce(shared, axis=1)
-            else:
-                to_read[-1] = by_read
+            scale = 2.0 / (total * (y.size // y.shape[0]))
+            loss, to_read, shared = squared_errors(read, *layout.readout_views(flat), y, scale)
+        else:
+            loss, to_read = np.zeros(samples), np.zeros_like(read)
+            shared = np.zeros((samples, layout.shared.stop - layout.shared.start))
         rows = local.zeros(samples)
         reverse(
             sweeps,
@@ -283,18 +273,14 @@ class QLSTM:
             [rows[piece] for piece in pieces],
             with_inputs=with_inputs,
         )
-        if exchange.updates_cell:
-            mixing = [sweep.mixing_rows for sweep in sweeps if sweep.mixing_rows is not None]
-            if mixing:
-                shared = np.concatenate([np.concatenate(mixing), shared], axis=1)
+        mixing = [sweep.mixing_rows for sweep in sweeps if sweep.mixing_rows is not None]
+        if mixing:
+            shared = np.concatenate([np.concatenate(mixing), shared], axis=1)
         to_x = None
         if with_inputs:
-            to_x = np.concatenate([np.stack(sweep.to_x, axis=1) for sweep in sweeps])
+            to_x = np.concatenate([sweep.to_x for sweep in sweeps if sweep.to_x is not None])
         for sweep in sweeps:
             sweep.release()
-        if not exchange.updates_cell:
-            loss = np.zeros(samples)
-            shared = np.zeros((samples, layout.shared.stop - layout.shared.start))
         return SampleGradients(loss, rows, shared, to_x)
 
     def local_cell(self, partitions: range) -> LocalCell:
@@ -344,15 +330,13 @@ class QLSTM:
         exchange: Exchange,
         place: Place | None,
         parts: Sequence[slice] = (),
-    ) -> list[Sweep]:
+    ) -> list[CellSweep]:
         mixing = self.layout.mixing(flat)
         return forward(x, self._wiring, local, exchange, flat, mixing, place, parts)
 
     def _read(self, flat: Float, read: Float) -> Float:
-        weight, bias = self.layout.readout_views(flat)
-        if self.sequence:
-            return readout_forward(np.ascontiguousarray(read.swapaxes(0, 1)), weight, bias)
-        return readout_forward(read[-1], weight, bias)
+        predictions = predict(read, *self.layout.readout_views(flat))
+        return predictions if self.sequence else predictions[:, 0]
 
     def prediction_shape(self, x: Float) -> tuple[int, ...]:
         """The predictions' shape for x (B, T, d_x): (B, d_y), or (B, T, d_y) with `sequence`."""

@@ -12,34 +12,38 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines import native_sweep
 
 
-def readout_forward(hidden: Float, weight: Float, bias: Float) -> Float:
-    """W h + b for hidden (..., d_h), weight (d_y, d_h), bias (d_y,); returns (..., d_y)."""
-    result: Float = np.empty((*hidden.shape[:-1], bias.shape[0]))
-    native_sweep.readout(_flat(hidden), weight, bias, _flat(result))
-    return result
-
-
-def readout_backward(hidden: Float, weight: Float, to_prediction: Float) -> tuple[Float, Float]:
-    """Cotangent of hidden (..., d_h), and rows (..., d_y * d_h + d_y) of the weight and bias."""
-    lead, (outputs, units) = hidden.shape[:-1], weight.shape
-    to_hidden: Float = np.empty(hidden.shape)
-    rows: Float = np.empty((*lead, outputs * (units + 1)))
-    native_sweep.readout_reverse(
-        _flat(hidden), weight, _flat(to_prediction), _flat(to_hidden), _flat(rows)
+def predict(read: Float, weight: Float, bias: Float) -> Float:
+    """W h + b for read (T, B, d_h), weight (d_y, d_h), bias (d_y,); returns (B, T, d_y)."""
+    hidden = _by_sample(read)
+    result: Float = np.empty((*hidden.shape[:2], bias.shape[0]))
+    native_sweep.readout(
+        hidden.reshape(-1, hidden.shape[2]), weight, bias, result.reshape(-1, bias.shape[0])
     )
-    return to_hidden, rows
-
-
-def squared_errors(prediction: Float, target: Float) -> Float:
-    """Sum of squared errors of each sample, (B,), over outputs and, for sequences, over steps."""
-    difference = prediction - target
-    rows = (difference * difference).reshape(difference.shape[0], -1)
-    if rows.shape[1] == 1:
-        return rows[:, 0]
-    result: Float = rows.sum(axis=-1)
     return result
 
 
-def _flat(values: Float) -> Float:
-    """(..., n) as (rows, n); a view, as all arrays here are contiguous."""
-    return values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+def squared_errors(
+    read: Float, weight: Float, bias: Float, target: Float, scale: float
+) -> tuple[Float, Float, Float]:
+    """Squared errors of each sample's predictions beside target (B, T * d_y), and derivatives.
+
+    Gives the errors' sum of each sample (B,), and `scale` / 2 times its derivatives by read
+    (T, B, d_h) and, for each sample, by weight and bias (B, d_y * d_h + d_y).
+    """
+    steps, samples, units = read.shape
+    loss: Float = np.empty(samples)
+    to_hidden: Float = np.empty((samples, steps, units))
+    rows: Float = np.empty((samples, bias.shape[0] * (units + 1)))
+    native_sweep.squared_errors(
+        _by_sample(read), weight, bias, target, scale, loss, to_hidden, rows
+    )
+    to_read = to_hidden.reshape(1, samples, units) if steps == 1 else to_hidden.swapaxes(0, 1)
+    return loss, to_read, rows
+
+
+def _by_sample(read: Float) -> Float:
+    """(T, B, d_h) as (B, T, d_h), contiguous; a view where T is 1."""
+    steps, samples, units = read.shape
+    if steps == 1:
+        return read.reshape(samples, 1, units)
+    return np.ascontiguousarray(read.swapaxes(0, 1))

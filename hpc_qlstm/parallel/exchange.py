@@ -53,7 +53,7 @@ class RowExchange:
         self.partitions = blocks[comm.rank]
         self.updates_cell = replicated or comm.rank == 0
         self.early = False
-        self._broadcasts = not replicated
+        self.broadcasts = not replicated
         self._hidden_size = hidden_size
         self._kind: Kind = kind
         self._counts = [sum(outputs[m] for m in block) for block in blocks]
@@ -87,7 +87,7 @@ class RowExchange:
     def shared(self, slot: int, sets: int, batch: int) -> RowShared:
         """See Exchange. One Bcast, none when every rank updates the cell."""
         shape = (sets, batch, self._hidden_size)
-        comm = self._comm if self._broadcasts else None
+        comm = self._comm if self.broadcasts else None
         return self._cached(("shared", slot, *shape), lambda: RowShared(comm, np.empty(shape)))
 
     def _gather(self, shape: tuple[int, ...]) -> Gather:
@@ -110,30 +110,32 @@ class RowOutputs:
 
     def __init__(self, gather: Gather, counts: Sequence[int], merged: Float) -> None:
         self.send: Float = gather.send
-        self._gather, self._counts, self._merged = gather, counts, merged
-        self.start = gather.start
+        self.received: Float = gather.receive
+        self.counts, self._merged = counts, merged
+        self.start, self.collect = gather.start, gather.finish
 
     def finish(self, needed: bool = True) -> Float:
         """See OutputsGather."""
-        self._gather.finish()
+        self.collect()
         if needed:
-            merge_columns(self._gather.receive, self._counts, self._merged)
+            merge_columns(self.received, self.counts, self._merged)
         return self._merged
 
 
 class RowInputs:
     """See InputsGather of `hpc_qlstm.model.exchange`."""
 
-    def __init__(self, gather: Gather, added: ColumnList) -> None:
+    def __init__(self, gather: Gather, columns: ColumnList) -> None:
         self.send: Float = gather.send
-        self._gather, self._added = gather, added
-        self.start = gather.start
+        self.received: Float = gather.receive
+        self.columns = columns
+        self.start, self.collect = gather.start, gather.finish
 
     def finish(self, sums: Float | None) -> None:
         """See InputsGather."""
-        self._gather.finish()
+        self.collect()
         if sums is not None:
-            add_columns(self._gather.receive, self._added, sums)
+            add_columns(self.received, self.columns, sums)
 
 
 class RowShared:

@@ -15,9 +15,9 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.circuits.linear import LinearMap
-from hpc_qlstm.engines.native_sweep import add_blocks
+from hpc_qlstm.engines.native_sweep import add_blocks, pack_sums
 from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
-from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share, sum_of_blocks
+from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
 from hpc_qlstm.model.cell import EXTRAS, GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.sweep import Place
@@ -89,6 +89,8 @@ class DistributedModel:
         self._most = max(section.stop - section.start for section in sections)
         self._buffers: dict[int, tuple[Float, Float]] = {}
         self.notes: Float = np.zeros((comm.size, NOTES))
+        self.gradient_sum = 0.0
+        """Of the newest gradient: finite if all of it is."""
 
     def loss_and_gradient(
         self,
@@ -132,22 +134,21 @@ class DistributedModel:
             receive[0] = send
         self.notes = receive[:, 0, 1:HEAD].copy()
         loss, gradient = self._add_blocks(receive, bounds, y.size)
-        self._raise_failures(loss + float(np.add.reduce(gradient)))
+        self._raise_failures(loss + self.gradient_sum)
         return loss, gradient
 
     def _pack(self, part: SampleGradients, bounds: Bounds, send: Float) -> None:
         """Sums over blocks of samples, or over all of them, into what this rank sends."""
+        if self.grid.replicas == 1:
+            pack_sums(part.loss, part.shared, part.partitions, bounds, HEAD, send[0])
+            return
         begin = HEAD + self._shared_size
         for column, rows in (
             (0, part.loss[:, None]),
             (HEAD, part.shared),
             (begin, part.partitions),
         ):
-            columns = slice(column, column + rows.shape[1])
-            if self.grid.replicas == 1:
-                sum_of_blocks(rows, bounds, send[0, columns])
-            else:
-                send[: len(bounds) - 1, columns] = block_sums(rows, bounds)
+            send[: len(bounds) - 1, column : column + rows.shape[1]] = block_sums(rows, bounds)
 
     def predict(
         self,
@@ -274,7 +275,7 @@ class DistributedModel:
         gradient = np.empty(self.model.layout.size)
         begin = HEAD + self._shared_size
         rows = sent_rows(bounds, replicas)
-        loss = add_blocks(received, rows, self._offsets, HEAD, begin, gradient)
+        loss, self.gradient_sum = add_blocks(received, rows, self._offsets, HEAD, begin, gradient)
         return loss / values, gradient
 
 

@@ -272,7 +272,7 @@ class Trainer:
             weights, x, y, (self.state.epoch, number), notes
         )
         self._require_finite(f"batch {number + 1}: the loss", loss)
-        self._require_finite(f"batch {number + 1}: the gradient", float(np.add.reduce(gradient)))
+        self._require_finite(f"batch {number + 1}: the gradient", self.model.gradient_sum)
         if number == 0:
             values = self.model.expectations(x.shape[0])
             norms = gradient_norms(self.model.model.layout, gradient)

@@ -1,0 +1,180 @@
+// Bindings of the LSTM cell, alone and together with the gates' circuits: checks shapes, drops the
+// GIL where circuits are evaluated, calls.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "bindings.hpp"
+#include "cell.hpp"
+#include "cell_sweep.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using namespace hpc_qlstm;
+
+void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t hidden) {
+    require(t < cell.steps() && gates == 4 * cell.size() && hidden == cell.size());
+}
+
+// A CellSweep and what it points to, which lives as long.
+class TiedSweep {
+  public:
+    TiedSweep(nb::object gates, const Kernel& kernel)
+        : gates_(gates), partitions_(nb::cast<PartitionSweep&>(gates)),
+          sweep_(partitions_, kernel) {}
+
+    void start(std::size_t threads, const Input<3>& x, const Input<1>& weights,
+               const Output<3>& outputs, const Input<4>& gathered,
+               const std::vector<std::size_t>& counts, const Output<2>& state,
+               const Output<3>& read, bool sequence, bool updates) {
+        const std::size_t samples = partitions_.samples(), hidden = state.shape(1);
+        const std::size_t width = outputs.shape(2);
+        require(x.shape(0) == samples && x.shape(1) == sweep_.steps());
+        require(outputs.shape(0) == 4 && partitions_.sets() == 4 && outputs.shape(1) == samples &&
+                width >= partitions_.outputs());
+        require(gathered.shape(0) == counts.size() && gathered.shape(1) == 4 &&
+                gathered.shape(2) == samples && gathered.shape(3) == width);
+        std::size_t total = 0;
+        for (const std::size_t count : counts) {
+            require(count <= width);
+            total += count;
+        }
+        require(total == hidden && state.shape(0) == samples);
+        require(read.shape(0) == (sequence ? sweep_.steps() : 1) && read.shape(1) == samples &&
+                read.shape(2) == hidden);
+        check_members(partitions_, hidden, x.shape(2), weights.size());
+        x_ = x, weights_ = weights, outputs_ = outputs, gathered_ = gathered;
+        state_ = state, read_ = read;
+        hidden_ = hidden, inputs_ = x.shape(2), sequence_ = sequence;
+        sweep_.start({threads, x.data(), inputs_, weights.data(), outputs.data(), width,
+                      gathered.data(), counts, state.data(), hidden, read.data(), sequence,
+                      updates});
+        going_back_ = false;
+    }
+
+    void start_back(const Input<3>& to_read, const Output<2>& rows, const Output<2>& to_inputs,
+                    const Input<3>& gathered, nb::object columns, std::size_t hidden_begin,
+                    const Output<3>& cotangents, const std::optional<Output<3>>& to_x) {
+        const std::size_t samples = partitions_.samples();
+        const auto& list = nb::cast<const ColumnList&>(columns);
+        require(started() && to_read.shape(0) == (sequence_ ? sweep_.steps() : 1) &&
+                to_read.shape(1) == samples && to_read.shape(2) == hidden_);
+        require(rows.shape(0) == samples && to_inputs.shape(0) == samples &&
+                to_inputs.shape(1) >= partitions_.features());
+        check_gradients(partitions_, rows.shape(1), weights_.size(), hidden_);
+        require(gathered.shape(1) == samples && gathered.shape(2) == to_inputs.shape(1) &&
+                (hidden_begin == 0 || hidden_begin == inputs_));
+        require(list.fits(gathered.shape(0), gathered.shape(2), inputs_ + hidden_));
+        require(cotangents.shape(0) == 4 && cotangents.shape(1) == samples &&
+                cotangents.shape(2) == hidden_);
+        require(!to_x || (to_x->shape(0) == samples && to_x->shape(1) == sweep_.steps() &&
+                          to_x->shape(2) == inputs_));
+        to_read_ = to_read, rows_ = rows, to_inputs_ = to_inputs, parts_ = gathered;
+        columns_ = columns, cotangents_ = cotangents, to_x_ = to_x;
+        sweep_.start_back({to_read.data(), rows.data(), rows.shape(1), to_inputs.data(),
+                           to_inputs.shape(1), gathered.data(), &list, hidden_begin,
+                           hidden_begin == 0 ? hidden_ : 0, cotangents.data(),
+                           to_x ? to_x->data() : nullptr});
+        going_back_ = true;
+    }
+
+    void evaluate(std::size_t t) {
+        require(started() && t < sweep_.steps());
+        const nb::gil_scoped_release without_gil;
+        sweep_.evaluate(t);
+    }
+
+    void update(std::size_t t) {
+        require(started() && updates(t));
+        sweep_.update(t);
+    }
+
+    void advance(std::size_t t) {
+        require(started() && updates(t));
+        const nb::gil_scoped_release without_gil;
+        sweep_.advance(t);
+    }
+
+    void turn(std::size_t t) {
+        require(going_back_ && updates(t));
+        sweep_.turn(t);
+    }
+
+    void reverse(std::size_t t) {
+        require(going_back_ && t < sweep_.steps());
+        const nb::gil_scoped_release without_gil;
+        sweep_.reverse(t);
+    }
+
+    void collect(std::size_t t) {
+        require(going_back_ && t < sweep_.steps());
+        sweep_.collect(t);
+    }
+
+    void retreat(std::size_t t) {
+        require(going_back_ && updates(t));
+        const nb::gil_scoped_release without_gil;
+        sweep_.retreat(t);
+    }
+
+  private:
+    bool started() const { return state_.is_valid(); }
+    bool updates(std::size_t t) const { return sweep_.updates() && t < sweep_.steps(); }
+
+    nb::object gates_, columns_;
+    PartitionSweep& partitions_;
+    CellSweep sweep_;
+    std::size_t hidden_ = 0, inputs_ = 0;
+    bool sequence_ = false, going_back_ = false;
+    Input<3> x_, to_read_, parts_;
+    Input<1> weights_;
+    Input<4> gathered_;
+    Output<3> outputs_, read_, cotangents_;
+    Output<2> state_, rows_, to_inputs_;
+    std::optional<Output<3>> to_x_;
+};
+
+}  // namespace
+
+void define_cell(nb::module_& m) {
+    nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
+        .def(nb::init<const Kernel&, std::size_t, std::size_t>(), "kernel"_a, "steps"_a, "size"_a)
+        .def("forward",
+             [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
+                 check_cell(cell, t, z.size(), hidden.size());
+                 cell.forward(t, z.data(), hidden.data());
+             },
+             "t"_a, "z"_a, "hidden"_a.noconvert(), "From z (4, B, d_h) to h_t (B, d_h).")
+        .def("reverse",
+             [](Cell& cell, std::size_t t, const Plain& to_hidden, const PlainOutput& to_z) {
+                 check_cell(cell, t, to_z.size(), to_hidden.size());
+                 cell.reverse(t, to_hidden.data(), to_z.data());
+             },
+             "t"_a, "to_hidden"_a, "to_z"_a.noconvert(),
+             "From the cotangent of h_t (B, d_h) to that of z (4, B, d_h).");
+    nb::class_<TiedSweep>(m, "CellSweep",
+                          "Cell and circuits of one process, tied to the arrays of an exchange.")
+        .def(nb::init<nb::object, const Kernel&>(), "gates"_a, "kernel"_a)
+        .def("start", &TiedSweep::start, "threads"_a, "x"_a, "weights"_a, "outputs"_a.noconvert(),
+             "gathered"_a.noconvert(), "counts"_a, "state"_a.noconvert(), "read"_a.noconvert(),
+             "sequence"_a, "updates"_a, "Tie the arrays of the way forward; h_0 = 0.")
+        .def("start_back", &TiedSweep::start_back, "to_read"_a, "rows"_a.noconvert(),
+             "to_inputs"_a.noconvert(), "gathered"_a.noconvert(), "columns"_a, "hidden_begin"_a,
+             "cotangents"_a.noconvert(), "to_x"_a.noconvert().none(),
+             "Tie the arrays of the way back.")
+        .def("evaluate", &TiedSweep::evaluate, "t"_a, "Outputs of step t from the state.")
+        .def("update", &TiedSweep::update, "t"_a, "The state after step t.")
+        .def("advance", &TiedSweep::advance, "t"_a, "update(t - 1), and evaluate(t).")
+        .def("turn", &TiedSweep::turn, "t"_a, "Cotangents of step t's outputs.")
+        .def("reverse", &TiedSweep::reverse, "t"_a, "Gradients by weights and what is read.")
+        .def("collect", &TiedSweep::collect, "t"_a, "Add up the gathered gradients of v_t.")
+        .def("retreat", &TiedSweep::retreat, "t"_a, "collect(t + 1), turn(t) and reverse(t).");
+}

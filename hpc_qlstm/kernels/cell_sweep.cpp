@@ -1,0 +1,88 @@
+#include "cell_sweep.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "columns.hpp"
+#include "stopwatch.hpp"
+
+namespace hpc_qlstm {
+
+void CellSweep::start(CellForward arrays) {
+    in_ = std::move(arrays);
+    const std::size_t size = gates_.samples() * in_.hidden;
+    if (in_.updates) cell_.resize(steps(), size);
+    std::fill_n(in_.state, size, 0.0);
+}
+
+void CellSweep::evaluate(std::size_t t) {
+    const std::size_t inputs = in_.inputs;
+    const StepInput in{in_.state, in_.hidden, in_.x + t * inputs, steps() * inputs, in_.weights};
+    const Stopwatch watch(gates_.seconds);
+    gates_.forward(t, in_.threads, in, in_.outputs, in_.width);
+}
+
+const double* CellSweep::merged() {
+    if (in_.counts.size() == 1 && in_.width == in_.hidden) return in_.gathered;
+    const std::size_t rows = gates_.sets() * gates_.samples();
+    z_.resize(rows * in_.hidden);
+    merge_columns(in_.gathered, rows, in_.width, in_.counts, z_.data());
+    return z_.data();
+}
+
+void CellSweep::update(std::size_t t) {
+    cell_.forward(t, merged(), in_.state);
+    const std::size_t size = gates_.samples() * in_.hidden;
+    if (in_.sequence) {
+        std::copy_n(in_.state, size, in_.read + t * size);
+    } else if (t + 1 == steps()) {
+        std::copy_n(in_.state, size, in_.read);
+    }
+}
+
+void CellSweep::advance(std::size_t t) {
+    if (t > 0) update(t - 1);
+    evaluate(t);
+}
+
+void CellSweep::start_back(const CellReverse& arrays) {
+    back_ = arrays;
+    to_v_.assign(gates_.samples() * (in_.inputs + in_.hidden), 0.0);
+    to_state_.resize(gates_.samples() * in_.hidden);
+}
+
+void CellSweep::turn(std::size_t t) {
+    const std::size_t samples = gates_.samples(), hidden = in_.hidden;
+    copy_columns(to_v_.data() + back_.hidden_begin, in_.inputs + hidden, samples, hidden,
+                 to_state_.data(), hidden);
+    if (in_.sequence || t + 1 == steps()) {
+        const double* seen = back_.to_read + (in_.sequence ? t * samples * hidden : 0);
+        for (std::size_t n = 0; n < samples * hidden; ++n) to_state_[n] += seen[n];
+    }
+    cell_.reverse(t, to_state_.data(), back_.cotangents);
+}
+
+void CellSweep::reverse(std::size_t t) {
+    const StepGradient gradient{in_.weights, back_.cotangents, in_.hidden,
+                                back_.rows,  back_.row_size,   back_.to_inputs,
+                                back_.width};
+    const Stopwatch watch(gates_.seconds);
+    gates_.reverse(t, in_.threads, gradient);
+}
+
+void CellSweep::collect(std::size_t t) {
+    const std::size_t samples = gates_.samples(), size = in_.inputs + in_.hidden;
+    std::fill(to_v_.begin(), to_v_.end(), 0.0);
+    add_columns(back_.gathered, samples, back_.width, *back_.columns, to_v_.data(), size);
+    if (back_.to_x == nullptr) return;
+    copy_columns(to_v_.data() + back_.inputs_begin, size, samples, in_.inputs,
+                 back_.to_x + t * in_.inputs, steps() * in_.inputs);
+}
+
+void CellSweep::retreat(std::size_t t) {
+    if (t + 1 < steps()) collect(t + 1);
+    turn(t);
+    reverse(t);
+}
+
+}  // namespace hpc_qlstm

@@ -1,0 +1,200 @@
+// Cell and circuits in common calls beside the same step by step, on every kernel: alone, and with
+// the gathered outputs of a second process, for sequences and without. The same bits.
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "cell_sweep.hpp"
+#include "columns.hpp"
+
+namespace {
+
+using namespace hpc_qlstm;
+using Numbers = std::vector<double>;
+
+constexpr std::size_t kSets = 4, kSamples = 5, kSteps = 3, kInputs = 2;
+
+std::mt19937_64 random_bits(23);
+int failures = 0;
+
+Numbers normal(std::size_t count) {
+    std::normal_distribution<double> draw;
+    Numbers numbers(count);
+    for (double& number : numbers) number = draw(random_bits);
+    return numbers;
+}
+
+// Two qubits, each with a feature and a weight.
+Circuit pair() {
+    Circuit circuit{2, 2, 2, 2, {}};
+    for (int k = 0; k < 2; ++k) {
+        const auto n = static_cast<std::uint32_t>(k);
+        circuit.gates.push_back({GateKind::ry, k, -1, Source::feature, n, Transform::arctan, 1.0});
+        circuit.gates.push_back({GateKind::rx, k, -1, Source::weight, n, Transform::identity, 0.0});
+    }
+    circuit.gates.push_back({GateKind::cnot, 1, 0, Source::none, 0, Transform::identity, 0.0});
+    return circuit;
+}
+
+// All that a process has of a model with one local partition of two hidden units, and of another
+// process's partition with so many units (none: no other process); columns of v_t are [h; x].
+struct Problem {
+    explicit Problem(std::size_t others) : hidden(2 + others), parts(others > 0 ? 2 : 1) {
+        width = others > 2 ? others : 2;
+        x = normal(kSamples * kSteps * kInputs);
+        weights = normal(kSets * 2);
+        gathered = normal(parts * kSteps * kSets * kSamples * width);
+        for (std::size_t n = 0; n < gathered.size(); ++n) {  // padding is zero, and sent as it is
+            const bool own = n / (kSets * kSamples * width) % parts == 0;
+            if (own && n % width >= 2) gathered[n] = 0.0;
+        }
+        to_read = normal(kSteps * kSamples * hidden);
+        to_inputs = normal(parts * kSteps * kSamples * 2);
+        columns.add(0, 0, 0);
+        columns.add(0, 1, static_cast<std::uint32_t>(hidden));
+        if (parts == 2) {
+            columns.add(1, 0, 1);
+            columns.add(1, 1, 2);
+        }
+    }
+
+    std::vector<std::size_t> counts() const {
+        return parts == 1 ? std::vector<std::size_t>{2} : std::vector<std::size_t>{2, hidden - 2};
+    }
+
+    std::size_t hidden, parts, width;
+    Numbers x, weights, gathered, to_read, to_inputs;
+    ColumnList columns;
+};
+
+// Everything that comes out: outputs of each step, what is read, gradients.
+Numbers step_by_step(const Problem& p, const Kernel& kernel, PartitionSweep& gates, bool sequence) {
+    Cell cell(kernel, kSteps, kSamples * p.hidden);
+    Numbers all, state(kSamples * p.hidden, 0.0), z(kSets * kSamples * p.hidden);
+    gates.begin(kSteps, kSamples);
+    const std::size_t part = kSets * kSamples * p.width;
+    for (std::size_t t = 0; t < kSteps; ++t) {
+        Numbers gathered(p.gathered.begin() + static_cast<std::ptrdiff_t>(t * p.parts * part),
+                         p.gathered.begin() + static_cast<std::ptrdiff_t>((t + 1) * p.parts * part));
+        gates.forward(t, 1, {state.data(), p.hidden, p.x.data() + t * kInputs, kSteps * kInputs,
+                             p.weights.data()}, gathered.data(), p.width);
+        all.insert(all.end(), gathered.begin(), gathered.begin() + static_cast<std::ptrdiff_t>(part));
+        merge_columns(gathered.data(), kSets * kSamples, p.width, p.counts(), z.data());
+        cell.forward(t, z.data(), state.data());
+        if (sequence || t + 1 == kSteps) all.insert(all.end(), state.begin(), state.end());
+    }
+    const std::size_t size = p.hidden + kInputs;
+    Numbers to_v(kSamples * size, 0.0), to_state(kSamples * p.hidden);
+    Numbers rows(kSamples * kSets * 2, 0.0), cotangents(kSets * kSamples * p.hidden);
+    Numbers to_x(kSamples * kSteps * kInputs);
+    for (std::size_t t = kSteps; t-- > 0;) {
+        for (std::size_t b = 0; b < kSamples; ++b) {
+            for (std::size_t u = 0; u < p.hidden; ++u) {
+                const std::size_t n = b * p.hidden + u;
+                to_state[n] = to_v[b * size + u];
+                if (sequence) to_state[n] += p.to_read[t * kSamples * p.hidden + n];
+                if (!sequence && t + 1 == kSteps) to_state[n] += p.to_read[n];
+            }
+        }
+        cell.reverse(t, to_state.data(), cotangents.data());
+        Numbers gathered(p.to_inputs.begin() + static_cast<std::ptrdiff_t>(t * p.parts * kSamples * 2),
+                         p.to_inputs.begin() +
+                             static_cast<std::ptrdiff_t>((t + 1) * p.parts * kSamples * 2));
+        gates.reverse(t, 1, {p.weights.data(), cotangents.data(), p.hidden, rows.data(), kSets * 2,
+                             gathered.data(), 2});
+        to_v.assign(to_v.size(), 0.0);
+        for (const Added& run : p.columns.columns) {
+            for (std::size_t b = 0; b < kSamples; ++b) {
+                for (std::size_t k = 0; k < run.count; ++k) {
+                    to_v[b * size + run.to + k] +=
+                        gathered[(run.part * kSamples + b) * 2 + run.from + k];
+                }
+            }
+        }
+        for (std::size_t b = 0; b < kSamples; ++b) {
+            for (std::size_t k = 0; k < kInputs; ++k) {
+                to_x[(b * kSteps + t) * kInputs + k] = to_v[b * size + p.hidden + k];
+            }
+        }
+    }
+    all.insert(all.end(), rows.begin(), rows.end());
+    all.insert(all.end(), to_x.begin(), to_x.end());
+    return all;
+}
+
+// fused: in one call between two collectives, else as where the cell's values are broadcast.
+Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, bool sequence,
+                  bool fused) {
+    gates.begin(kSteps, kSamples);
+    const std::size_t part = kSets * kSamples * p.width, looked = sequence ? kSteps : 1;
+    Numbers all, gathered(p.parts * part), state(kSamples * p.hidden);
+    Numbers read(looked * kSamples * p.hidden);
+    sweep.start({1, p.x.data(), kInputs, p.weights.data(), gathered.data(), p.width,
+                 gathered.data(), p.counts(), state.data(), p.hidden, read.data(), sequence, true});
+    std::vector<Numbers> sent;
+    for (std::size_t t = 0; t < kSteps; ++t) {
+        if (fused) {
+            sweep.advance(t);
+        } else {
+            sweep.evaluate(t);
+        }
+        sent.emplace_back(gathered.begin(), gathered.begin() + static_cast<std::ptrdiff_t>(part));
+        for (std::size_t n = part; n < gathered.size(); ++n) {  // arrives from the other process
+            gathered[n] = p.gathered[t * p.parts * part + n];
+        }
+        if (!fused || t + 1 == kSteps) sweep.update(t);
+    }
+    const std::size_t size = kSamples * p.hidden;
+    for (std::size_t t = 0; t < kSteps; ++t) {
+        all.insert(all.end(), sent[t].begin(), sent[t].end());
+        if (!sequence && t + 1 < kSteps) continue;
+        const auto begin = read.begin() + static_cast<std::ptrdiff_t>(sequence ? t * size : 0);
+        all.insert(all.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
+    }
+    Numbers rows(kSamples * kSets * 2, 0.0), cotangents(kSets * size);
+    Numbers to_inputs(p.parts * kSamples * 2), to_x(kSamples * kSteps * kInputs);
+    sweep.start_back({p.to_read.data(), rows.data(), kSets * 2, to_inputs.data(), 2,
+                      to_inputs.data(), &p.columns, 0, p.hidden, cotangents.data(), to_x.data()});
+    for (std::size_t t = kSteps; t-- > 0;) {
+        if (fused) {
+            sweep.retreat(t);
+        } else {
+            sweep.turn(t);
+            sweep.reverse(t);
+        }
+        for (std::size_t n = kSamples * 2; n < to_inputs.size(); ++n) {
+            to_inputs[n] = p.to_inputs[t * p.parts * kSamples * 2 + n];
+        }
+        if (!fused || t == 0) sweep.collect(t);
+    }
+    all.insert(all.end(), rows.begin(), rows.end());
+    all.insert(all.end(), to_x.begin(), to_x.end());
+    return all;
+}
+
+}  // namespace
+
+int main() {
+    const Program program(pair());
+    const BatchPlan plan(program);
+    for (const Kernel& kernel : available_kernels()) {
+        if (kernel.precision != Precision::float64) continue;
+        for (const std::size_t others : {0, 1, 3}) {
+            const Problem p(others);
+            const Member member{&plan, nullptr, {{false, 0}, {true, 1}}, 0, 0, 0};
+            PartitionSweep gates(kernel, {member}, kSets);
+            CellSweep sweep(gates, kernel);
+            for (const bool sequence : {false, true}) {
+                const Numbers expected = step_by_step(p, kernel, gates, sequence);
+                for (const bool fused : {false, true}) {
+                    if (in_common(p, sweep, gates, sequence, fused) == expected) continue;
+                    ++failures;
+                    std::printf("%s, %zu other units, sequence %d, fused %d: differs\n", kernel.isa,
+                                others, sequence, fused);
+                }
+            }
+        }
+    }
+    std::printf("cell and circuits, %d failures\n", failures);
+    return failures == 0 ? 0 : 1;
+}
