@@ -289,6 +289,8 @@ COMMANDS = [
             words=("missing.json", "cannot be read")),
     command("a machine's file that is none", "extrapolate", "config.toml", "--machine", "rows.csv",
             words=("rows.csv", "is not JSON")),
+    command("a growing model that is varied", "extrapolate", "config.toml", "--kind",
+            "weak-partitions", "--vary", "data.window=2,3", words=("--vary", "strong")),
     command("an interconnect that is not known", "resources", "config.toml", "--ranks", "1",
             "--interconnect", "token-ring", words=("token-ring", "infiniband-100", ".toml file")),
     command("replicas that do not fit", "train", "config.toml", "--set", "parallel.replicas=4",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hpc_qlstm import load_config
+from hpc_qlstm.analysis.scaling import worth
 from hpc_qlstm.analysis.scaling.calibrate import (
     SETTINGS,
     fits,
@@ -17,7 +18,7 @@ from hpc_qlstm.analysis.scaling.calibrate import (
     median_machine,
     rest_config,
 )
-from hpc_qlstm.analysis.scaling.extrapolate import extrapolate, limits, powers_of_two, table_rows
+from hpc_qlstm.analysis.scaling.extrapolate import extrapolate, powers_of_two, table_rows
 from hpc_qlstm.analysis.scaling.interconnect import (
     Interconnect,
     known_interconnects,
@@ -226,15 +227,38 @@ def test_extrapolation():
         found[0].best.step.total / found[1].best.step.total / 2
     )
     half = [each.ranks for each in found if each.communication_share > 0.5]
-    assert f"half of the step at P = {half[0]}" in limits(found, "strong")[0]
+    assert f"half of the step at P = {half[0]}" in worth.limits(found, "strong")[0]
     grown, _ = extrapolate("weak-partitions", like, [1, 8], invented(like), network)
     assert grown[1].best.step.grid[1] <= 8
     assert len(table_rows(grown)) == 2
-    assert len(limits(grown, "weak-partitions")) == 1
+    assert len(worth.limits(grown, "weak-partitions")) == 1
     only, notes = extrapolate("weak-samples", like, [3, 4], invented(like), network)
     assert [each.ranks for each in only] == [4]
     assert notes == ["P = 3 is left out: replicas are rows of 2 ranks, allowed: multiples of 2"]
     assert powers_of_two(9) == [1, 2, 4, 8]
+
+
+def test_where_ranks_are_worth_adding():
+    """A network that costs nothing: all ranks are; one slower than any circuit: none."""
+    like = config(partition={"count": 4})
+    free = Interconnect(name="n", source="s", latency=1e-9, bandwidth=1e15)
+    machine = invented(like, circuit=1.0, latency=0.0, gather=0.0, rest={"batch": 0.0})
+    vary = ["training.batch_size=4,8", "data.window=2,3"]
+    rows = worth.compare(like, vary, [1, 2, 4], machine, free)
+    assert [(row.batch, row.steps) for row in rows] == [(4, 2), (4, 3), (8, 2), (8, 3)]
+    assert {row.worth.ranks for row in rows} == {4}
+    assert {row.fastest.ranks for row in rows} == {4}
+    assert {row.half for row in rows} == {None}
+    slow = free.model_copy(update={"latency": 1e4})
+    (row,) = worth.compare(like, ["data.window=2"], [1, 2, 4], machine, slow)
+    assert (row.worth.ranks, row.fastest.ranks, row.half) == (1, 1, 2)
+    header, cells = worth.HEADER, worth.table_rows([row])[0]
+    shown = dict(zip(header, cells, strict=True))
+    assert shown["variant"] == "window=2"
+    assert shown["worth adding up to P"] == "1"
+    assert shown["messages above half from P"] == "2"
+    with pytest.raises(InputError, match=r"no times of the circuit .* --vary"):
+        worth.compare(like, ["model.depth=3"], [1], machine, free)
 
 
 def test_a_machine_is_measured():
@@ -275,6 +299,12 @@ def test_the_commands(hpc_qlstm_run, write_config, tmp_path):
     text = (tmp_path / "more" / "extrapolated-strong.md").read_text()
     assert text.count("\n| ") == 4
     assert (tmp_path / "more" / "extrapolated-strong.png").read_bytes().startswith(b"\x89PNG")
+    done = hpc_qlstm_run(
+        "extrapolate", path, "--machine", machine, "--vary", "data.window=3,4", "--output", "more"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "worth adding up to P" in done.stdout
+    assert (tmp_path / "more" / "worth-adding.md").read_text().count("\n| ") == 3
     done = hpc_qlstm_run("resources", path, "--ranks", "2", "--machine", machine)
     assert done.returncode == 0, done.stderr
     assert "best grid: " in done.stdout

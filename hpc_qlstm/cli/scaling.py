@@ -138,6 +138,14 @@ def extrapolate(
         str | None,
         typer.Option("--ranks", metavar="P,P,...", help="Default: powers of two up to 4096."),
     ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="SECTION.KEY=VALUE,...",
+            help="Instead: up to where ranks are worth adding, for each value and combinations.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="A folder for the table and a figure.")
     ] = None,
@@ -145,6 +153,7 @@ def extrapolate(
 ) -> None:
     """Predict steps on up to thousands of ranks from what scaling measured on a few."""
     from hpc_qlstm.analysis.scaling import extrapolate as model
+    from hpc_qlstm.analysis.scaling import worth
     from hpc_qlstm.analysis.scaling.interconnect import load_interconnect
     from hpc_qlstm.analysis.scaling.machine import load_machine
     from hpc_qlstm.config_io import load_config
@@ -152,26 +161,31 @@ def extrapolate(
     words = ["hpc-qlstm", "extrapolate", str(config), "--machine", machine.name]
     words += ["--interconnect", interconnect, "--kind", kind.value]
     words += ["--ranks", ranks] if ranks is not None else []
+    words += [word for each in vary or () for word in ("--vary", each)]
     words += [word for each in overrides or () for word in ("--set", each)]
 
     def predict() -> tuple[list[str], list[Path]]:
+        if vary and kind is not Kind.strong:
+            raise InputError(f"--vary with --kind {kind.value}: allowed: with strong alone")
         resolved = load_config(config, overrides or ())
-        counts = _counts(ranks) or model.powers_of_two()
-        network = load_interconnect(interconnect)
-        found, notes = model.extrapolate(
-            kind.value, resolved, counts, load_machine(machine), network
-        )
-        files = []
+        counts = sorted(_counts(ranks) or model.powers_of_two())
+        network, costs = load_interconnect(interconnect), load_machine(machine)
+        title, files = f"{network.name} ({network.source})", list[Path]()
+        if vary:
+            rows = worth.compare(resolved, vary, counts, costs, network)
+            if output is not None:
+                with writing(output):
+                    files = worth.write_comparison(rows, network, output, shlex.join(words))
+            return [title, aligned([worth.HEADER, *worth.table_rows(rows)])], files
+        found, notes = model.extrapolate(kind.value, resolved, counts, costs, network)
+        sentences = [*worth.limits(found, kind.value), *notes]
         if output is not None:
             with writing(output):
-                files = model.write(kind.value, found, notes, network, output, shlex.join(words))
+                files = model.write(
+                    kind.value, found, sentences, network, output, shlex.join(words)
+                )
         table = aligned([model.HEADER, *model.table_rows(found)])
-        return [
-            f"{network.name} ({network.source})",
-            table,
-            *notes,
-            *model.limits(found, kind.value),
-        ], files
+        return [title, table, *sentences], files
 
     with collective() as comm:
         texts, files = on_root(comm, predict)

@@ -72,12 +72,12 @@ class WeightLayout:
         """The part of the vector that consecutive partitions own."""
         return slice(self.offsets[partitions.start], self.offsets[partitions.stop])
 
-    @property
+    @cached_property
     def shared(self) -> slice:
         """The part of the vector that no partition owns: mixing and readout."""
         return slice(self.offsets[-2], self.offsets[-1])
 
-    @property
+    @cached_property
     def readout(self) -> slice:
         """The part of the vector that the readout owns."""
         return slice(self.shared.start + self._mixing, self.shared.stop)

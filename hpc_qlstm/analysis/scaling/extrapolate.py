@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,6 @@ from hpc_qlstm.errors import InputError
 from hpc_qlstm.training.run_directory import replace_text
 
 MOST_RANKS = 4096
-WORTH = 0.25
-"""Ranks are called worth adding while twice as many save this part of a step's time at least: an
-efficiency of two thirds from one doubling to the next."""
 
 
 @dataclass(frozen=True)
@@ -75,31 +71,6 @@ def extrapolate(
     return found, notes
 
 
-def limits(found: Sequence[Extrapolated], kind: str) -> list[str]:
-    """Where communication passes half of the step, and up to where ranks are worth adding."""
-    half = next((each.ranks for each in found if each.communication_share > 0.5), None)
-    texts = [
-        f"communication passes half of the step at P = {half}"
-        if half
-        else f"communication stays below half of the step up to P = {found[-1].ranks}"
-    ]
-    if kind == "strong":
-        last = found[0]
-        for each in found[1:]:
-            doublings = math.log2(each.ranks / last.ranks)
-            if each.best.step.total > last.best.step.total * (1.0 - WORTH) ** doublings:
-                break
-            last = each
-        fastest = min(found, key=lambda each: each.best.step.total)
-        texts.append(
-            f"doubling the ranks saves {100 * WORTH:.0f}% of a step or more up to P = {last.ranks}"
-        )
-        texts.append(
-            f"the fastest is P = {fastest.ranks} with {1e3 * fastest.best.step.total:.3g} ms a step"
-        )
-    return texts
-
-
 HEADER = (
     "P", "grid", "cell_update", "ms a step", "efficiency", "circuits ms", "messages ms", "rest ms",
     "communication %",
@@ -127,17 +98,18 @@ def table_rows(found: Sequence[Extrapolated]) -> list[tuple[str, ...]]:
 def write(
     kind: str,
     found: Sequence[Extrapolated],
-    notes: Sequence[str],
+    sentences: Sequence[str],
     network: Interconnect,
     folder: Path,
     command: str,
 ) -> list[Path]:
-    """The table as Markdown, and a figure, into a folder; their paths. Local; raises OSError."""
+    """The table as Markdown with sentences below, and a figure, into a folder; their paths. Local;
+    raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"extrapolated-{kind}.md"
     lines = [f"# {kind} scaling, predicted: {network.name}", "", f"    {command}", ""]
     lines += [f"Interconnect: {network.source}.", "", markdown_table(HEADER, table_rows(found)), ""]
-    lines += [f"- {text}" for text in (*limits(found, kind), *notes)]
+    lines += [f"- {text}" for text in sentences]
     replace_text(path, "\n".join(lines) + "\n")
     figure = path.with_suffix(".png")
     draw_extrapolated(kind, found, figure, f"{kind} scaling, predicted: {network.name}")

@@ -228,7 +228,10 @@ def predict_step(
     try:
         return predict_sizes(sizes, machine, interconnect)
     except KeyError as error:
-        raise InputError(f"the machine's file has no times of the circuit {error}") from None
+        raise InputError(
+            f"the machine's file has no times of the circuit {error}; hpc-qlstm scaling measures "
+            "those of its configuration, and of what it is told to --vary"
+        ) from None
 
 
 def plan_of(config: Config) -> tuple[QLSTM, int]:

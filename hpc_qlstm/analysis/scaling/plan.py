@@ -102,6 +102,19 @@ def variants(vary: Sequence[str]) -> Iterator[list[str]]:
     yield from map(list, itertools.product(*axes))
 
 
+def varied(config: Config, vary: Sequence[str]) -> Iterator[tuple[Config, str]]:
+    """The configuration with every combination of values, and each one's name. Raises InputError.
+
+    parallel.cell_update=root is called cell_update=root.
+    """
+    for overrides in variants(vary):
+        try:
+            chosen = load_config(config, overrides)
+        except InputError as error:
+            raise InputError(f"--vary: {str(error).removeprefix('configuration: ')}") from None
+        yield chosen, ", ".join(override.partition(".")[2] for override in overrides)
+
+
 def plan_points(
     kind: str,
     config: Config,
@@ -117,8 +130,8 @@ def plan_points(
     user has named the ranks, so that what does not fit is refused. Raises InputError.
     """
     points, notes = [], list[str]()
-    for overrides in variants(vary):
-        chosen = _varied(config, overrides)
+    for given, variant in varied(config, vary):
+        chosen = given
         if not chosen.engine.threads:
             engine = chosen.engine.model_copy(update={"threads": threads})
             chosen = chosen.model_copy(update={"engine": engine})
@@ -127,7 +140,7 @@ def plan_points(
             reason = _misfit(larger, count) if isinstance(larger, Config) else larger
             if isinstance(larger, Config) and not reason:
                 _check(larger)
-                points.append(Point(larger, count, _short(overrides)))
+                points.append(Point(larger, count, variant))
             elif asked and kind != "weak-samples":
                 raise InputError(f"--ranks {count}: {reason}")
             elif (note := f"P = {count} is left out: {reason}") not in notes:
@@ -163,23 +176,11 @@ def partitions(config: Config) -> int:
     return len(config.partition.inputs or []) or config.partition.count or 1
 
 
-def _varied(config: Config, overrides: Sequence[str]) -> Config:
-    try:
-        return load_config(config, overrides)
-    except InputError as error:
-        raise InputError(f"--vary: {str(error).removeprefix('configuration: ')}") from None
-
-
 def _check(config: Config) -> None:
     """Raise InputError, before anything is measured, where a model cannot be trained."""
     data = build_source(config)
     data.close()
     build_plan(config, data.input_size, data.output_size)
-
-
-def _short(overrides: Sequence[str]) -> str:
-    """parallel.cell_update=root is cell_update=root."""
-    return ", ".join(override.partition(".")[2] for override in overrides)
 
 
 def _misfit(config: Config, ranks: int) -> str:
