@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from hpc_qlstm.circuits import ansatz
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model import WeightLayout
+from hpc_qlstm.model import QLSTM, WeightLayout
 from hpc_qlstm.model.blocks import MAX_BLOCKS, block_bounds, block_sums, share
+from hpc_qlstm.model.classical import classical_lstm
+from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import SerialCommunicator, resources, threads_per_rank
 from hpc_qlstm.parallel.grid import allowed_replicas, balanced_blocks, process_grid
+from hpc_qlstm.partition import Partition
 
 
 @given(samples=st.integers(0, 500))
@@ -234,3 +237,23 @@ def test_threads_per_rank_shares_the_processors_of_a_node(monkeypatch, masks, no
     for nothing in ("0", "", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", nothing)
         assert threads_per_rank(FakeRanks(masks, node)) == threads
+
+
+def test_costs_of_partitions_follow_their_circuits():
+    """Two qubits more are a few times the work of small circuits, and sixteen times that of large
+    ones that have four more; extra VQCs come on top."""
+
+    def costs(qubits, **options):
+        units = [q - 1 for q in qubits]
+        size = sum(units) + 1
+        begins = np.cumsum([0, *units])
+        inputs = [[*range(a, b), size - 1] for a, b in itertools.pairwise(begins)]
+        partition = Partition(inputs, units)
+        return partition_costs(QLSTM(1, size - 1, 1, partition=partition, **options))
+
+    small, larger, large, largest = costs([3, 5, 10, 14])
+    assert 1.5 < larger / small < 5
+    assert 16 < largest / large < 16 * 14 / 10
+    assert costs([3, 5], extra_vqcs=2)[0] > small
+    linear = classical_lstm(1, 4, 1, "hx", Partition.contiguous(5, 4, 2))
+    assert min(partition_costs(linear)) > 0

@@ -115,6 +115,7 @@ def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
     test = _predict_part(trained, data.test, np.arange(data.test_count), 1)
     sample = together(comm, lambda: data.sample(train.shown, test.shown))
     data.close()
+    trained.model.free()
     predictions = [data.target_scaler.inverse(part.prediction) for part in (train, test)]
     scores = {"train": train.scores, "test": test.scores}
     checkpoint = trained.checkpoint

@@ -15,10 +15,11 @@ from hpc_qlstm.data import WindowSource
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
 from hpc_qlstm.training.batches import epoch_size
 from hpc_qlstm.training.setup import build_plan
-from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, partition_costs, sent_rows
+from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, sent_rows
 
 _NUMBER = 8
 """Bytes of a float64."""

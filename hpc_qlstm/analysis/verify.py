@@ -82,6 +82,7 @@ def verify(config: Config, comm: Communicator) -> list[Verdict]:
 
     own = together(comm, compare)
     gathered = comm.allgather_object(own if placed.grid.replica == 0 else [])
+    placed.free()
     return [verdict for verdicts in gathered for verdict in verdicts]
 
 

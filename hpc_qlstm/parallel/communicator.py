@@ -102,6 +102,10 @@ class Communicator(Protocol):
     def split(self, color: int) -> Communicator:
         """The communicator of the ranks that gave the same color, in rank order."""
 
+    def free(self) -> None:
+        """Give back what MPI holds for this communicator: prepared collectives and, if it was made
+        by `split`, itself. MPI has room for some thousands."""
+
     def node_ranks(self) -> list[int]:
         """Ranks on this node, from shared memory rather than from a launcher's variables."""
 
@@ -157,6 +161,9 @@ class SerialCommunicator:
     def split(self, color: int) -> SerialCommunicator:
         """See Communicator."""
         return SerialCommunicator()
+
+    def free(self) -> None:
+        """See Communicator."""
 
     def node_ranks(self) -> list[int]:
         """See Communicator."""

@@ -54,6 +54,8 @@ class MpiCommunicator:
         self.durations: list[float] = []
         self.moved = 0
         self._pairs = self.size * (self.size - 1)
+        self._prepared: list[Any] = []
+        self._made_by_split = False
         self._starting = 0.0  # seconds that starting the collectives under way has taken
         # Shared by the communicators that were split off, so that one place says where a rank is.
         self._waiting: list[float | None] = [None]
@@ -84,12 +86,14 @@ class MpiCommunicator:
     def prepare_allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> Any:
         """See Communicator."""
         try:
-            return self._comm.Allgather_init(send, receive)
+            request = self._comm.Allgather_init(send, receive)
         except (AttributeError, NotImplementedError) as error:  # a library before MPI 4
             raise InputError(
                 "parallel.collectives is 'persistent', which this MPI library has not, "
                 "allowed: 'blocking'"
             ) from error
+        self._prepared.append(request)
+        return request
 
     def start_allgather(
         self, send: NDArray[Any], receive: NDArray[Any], prepared: Any = None
@@ -149,7 +153,16 @@ class MpiCommunicator:
         """See Communicator."""
         part = MpiCommunicator(self._comm.Split(color, self.rank))
         part._waiting = self._waiting
+        part._made_by_split = True
         return part
+
+    def free(self) -> None:
+        """See Communicator."""
+        for request in self._prepared:
+            request.Free()
+        self._prepared.clear()
+        if self._made_by_split:
+            self._comm.Free()
 
     def node_ranks(self) -> list[int]:
         """See Communicator."""

@@ -19,6 +19,7 @@ from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import MAX_BLOCKS
 from hpc_qlstm.model.classical import classical_lstm
+from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import (
     Communicator,
     GpuTable,
@@ -33,7 +34,7 @@ from hpc_qlstm.training.batches import check_epoch_windows
 from hpc_qlstm.training.engines import build_engines, build_gradient
 from hpc_qlstm.training.overlap import choose_overlap
 from hpc_qlstm.training.sources import open_source
-from hpc_qlstm.training.step import DistributedModel, partition_costs
+from hpc_qlstm.training.step import DistributedModel
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,6 @@ def build_partition(
 def build_model(config: Config, input_size: int, output_size: int, threads: int = 1) -> QLSTM:
     """The configured QLSTM for data of these sizes. Local; raises InputError."""
     return _build(config, input_size, output_size, partial(build_engines, config, threads=threads))
-
-
-def build_circuits(config: Config, input_size: int, output_size: int) -> tuple[Circuit, ...]:
-    """The circuits of the configured model, without its engines. Local; raises InputError."""
-    return build_plan(config, input_size, output_size).circuits
 
 
 def build_plan(config: Config, input_size: int, output_size: int) -> QLSTM:

@@ -13,12 +13,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.circuits.linear import LinearMap
+from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines.native_sweep import add_blocks, pack_sums
 from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
-from hpc_qlstm.model.cell import EXTRAS, GATES
+from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.parallel import Communicator, ProcessGrid, together
@@ -215,6 +214,10 @@ class DistributedModel:
         if self._row_exchange is not None:
             self._row_exchange.outputs(0, 1, 1)
 
+    def free(self) -> None:
+        """The end: MPI takes back what it holds for the row. Collective on the row."""
+        self.row.free()
+
     @property
     def can_overlap(self) -> bool:
         """Whether there are messages of a time step that could travel during computation."""
@@ -294,18 +297,3 @@ def batch_cuts(samples: int) -> list[int]:
     """Where so many samples of a rank are cut in two; nowhere where they are too few."""
     half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
     return [half] if 0 < half < samples else []
-
-
-def partition_costs(model: QLSTM) -> Sequence[float]:
-    """Relative cost of each partition's circuits: VQCs times gates times amplitudes; of affine
-    maps, their size."""
-    costs = [len(GATES) * _cost(circuit) for circuit in model.circuits]
-    for m, circuit in enumerate(model.extra_circuits):
-        costs[m] += len(EXTRAS) * _cost(circuit)
-    return costs
-
-
-def _cost(circuit: Circuit) -> float:
-    if isinstance(circuit, LinearMap):
-        return float(circuit.weight_count)
-    return len(circuit.gates) * 2.0**circuit.qubits

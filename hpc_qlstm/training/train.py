@@ -160,6 +160,7 @@ def _run(
         for note in notes:
             progress.say(note)
         stopped = _loop(run, trainer, comm, progress)
+        trainer.model.free()  # not where ranks failed: they might wait for each other
     views = trainer.model.model.layout.views
     state = trainer.state
     return Result(run.path, config, views(state.weights), views(state.best), state.history, stopped)

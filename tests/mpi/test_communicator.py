@@ -73,6 +73,19 @@ def test_split_and_node(comm, agree):
     agree(threads_per_rank(ours) >= 1)
 
 
+def test_what_is_freed_is_gone_and_the_rest_goes_on(comm, agree):
+    ours = open_communicator(comm)
+    row = ours.split(0)
+    row.prepare_allgather(np.zeros(2), np.zeros((comm.size, 2)))
+    row.free()
+    agree(not row._comm)  # MPI's null handle
+    request = ours.prepare_allgather(np.zeros(2), np.zeros((comm.size, 2)))
+    ours.free()
+    agree(not request)
+    agree(ours.allgather_object(ours.rank) == list(range(comm.size)))
+    SerialCommunicator().free()
+
+
 def test_an_error_of_one_rank_is_raised_on_all(comm, agree):
     last = comm.size - 1
 

@@ -78,6 +78,7 @@ def measure_machine(
             fitting = [each for each in small if fits(each, count)]
             busy = _measure_busy(team, configs, fitting)
         comm.sleep_until_all()
+        team.free()
         found.append(comm.bcast_object(busy))
     return Machine(processor_name(), os.cpu_count() or 1, mpi_library(comm), tuple(found))
 

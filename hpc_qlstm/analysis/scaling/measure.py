@@ -62,6 +62,7 @@ def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = l
     finally:
         for engine in trainer.model.local.engines:
             engine.close()
+    trainer.model.free()
     history, grid = trainer.state.history, trainer.model.grid
     partition = trainer.model.model.partition
     return {

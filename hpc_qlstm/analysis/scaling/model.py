@@ -28,10 +28,11 @@ from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import ProcessGrid, process_grid
 from hpc_qlstm.training.setup import build_plan
 from hpc_qlstm.training.sources import build_source
-from hpc_qlstm.training.step import HEAD, partition_costs, sent_rows
+from hpc_qlstm.training.step import HEAD, sent_rows
 
 _NUMBER = 8
 

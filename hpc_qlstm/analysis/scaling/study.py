@@ -183,6 +183,8 @@ def _measure_all(
             median = result["step_seconds"].get("median")
             time = "" if median is None else f": {1e3 * median:.4g} ms a step"
             say(f"{number}/{len(cells)}: {cell.title}{time}")
+    for team in teams.values():
+        team.free()
 
 
 def _settle(
