@@ -102,9 +102,12 @@ class Communicator(Protocol):
     def split(self, color: int) -> Communicator:
         """The communicator of the ranks that gave the same color, in rank order."""
 
+    def free_prepared(self) -> None:
+        """Give back what MPI holds for prepared collectives, which are over."""
+
     def free(self) -> None:
-        """Give back what MPI holds for this communicator: prepared collectives and, if it was made
-        by `split`, itself. MPI has room for some thousands."""
+        """Give back this communicator, if it was made by `split`, and what was prepared with it.
+        MPI has room for some thousands."""
 
     def node_ranks(self) -> list[int]:
         """Ranks on this node, from shared memory rather than from a launcher's variables."""
@@ -161,6 +164,9 @@ class SerialCommunicator:
     def split(self, color: int) -> SerialCommunicator:
         """See Communicator."""
         return SerialCommunicator()
+
+    def free_prepared(self) -> None:
+        """See Communicator."""
 
     def free(self) -> None:
         """See Communicator."""

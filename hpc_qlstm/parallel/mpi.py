@@ -156,11 +156,15 @@ class MpiCommunicator:
         part._made_by_split = True
         return part
 
-    def free(self) -> None:
+    def free_prepared(self) -> None:
         """See Communicator."""
         for request in self._prepared:
             request.Free()
         self._prepared.clear()
+
+    def free(self) -> None:
+        """See Communicator."""
+        self.free_prepared()
         if self._made_by_split:
             self._comm.Free()
 

@@ -216,7 +216,10 @@ class DistributedModel:
 
     def free(self) -> None:
         """The end: MPI takes back what it holds for the row. Collective on the row."""
-        self.row.free()
+        if self.row is self.comm:
+            self.row.free_prepared()
+        else:
+            self.row.free()
 
     @property
     def can_overlap(self) -> bool:
