@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,23 +25,16 @@ from hpc_qlstm.analysis.scaling.model import (
     step_sizes,
 )
 from hpc_qlstm.analysis.scaling.plan import Cell, Point
+from hpc_qlstm.analysis.scaling.timing import call_seconds, circuit_curves, message_curves
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
-from hpc_qlstm.engines.native import NativeEngine
-from hpc_qlstm.engines.native_sweep import NativeSweeps
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.parallel import Communicator, mpi_library, processor_name
 from hpc_qlstm.training.setup import build_model
 
-SAMPLES = (1, 2, 4, 8, 16, 32, 64, 128)
-"""Samples that circuits are timed with, up to what the configurations need."""
-BYTES = (8, 128, 1024, 8192, 65536, 524288, 2097152)
-"""Sizes that messages are timed with."""
-SECONDS = 0.02
-"""How long each is repeated, and at least five times, unless these take MOST_SECONDS."""
-MOST_SECONDS = 0.5
+ROUNDS = 3
+"""How often everything is timed, in turn: what disturbs the machine for a moment hits one round."""
 
 # Partitions, hidden units of each, depth, batch, window: small circuits, so that the rest shows;
 # each term of REST is large in one of them.
@@ -146,152 +138,45 @@ def _median_busy(several: Sequence[Busy]) -> Busy:
 
 
 def _measure_busy(team: Communicator, configs: Sequence[Config], small: Sequence[Config]) -> Busy:
-    call = _slowest(team, _call_seconds)
-    circuits: dict[str, dict[str, Curve]] = {}
+    if not small:
+        raise InputError(f"no setting of the calibration fits {team.size} ranks")
+    models: list[tuple[QLSTM, int, str]] = []
+    known = set[str]()
     for config in (*configs, *small):
         plan, _ = plan_of(config)
         threads = max(1, config.engine.threads)
         model = build_model(config, plan.input_size, plan.output_size, threads)
-        most = max(each.training.batch_size for each in (*configs, *small))
         for m, circuit in enumerate(model.circuits):
             key = circuit_key(circuit, threads)
-            if key not in circuits:
-                circuits[key] = _circuit_curves(team, model, m, most, call)
-        for engine in {id(e): e for e in model.local_cell(range(1)).engines}.values():
-            engine.close()
-    busy = Busy(team.size, call, circuits)
-    if team.size > 1:
-        allgather, bcast = _message_curves(team)
-        busy = replace(busy, allgather=allgather, bcast=bcast)
-    return replace(busy, rest=_fit_rest(team, busy, small))
+            if key not in known:
+                known.add(key)
+                models.append((model, m, key))
+    most = max(each.training.batch_size for each in (*configs, *small))
+    rounds, steps = [], []
+    for _ in range(ROUNDS):
+        call = call_seconds(team)
+        circuits = {key: circuit_curves(team, model, m, most, call) for model, m, key in models}
+        allgather, bcast = message_curves(team) if team.size > 1 else (None, None)
+        rounds.append(Busy(team.size, call, circuits, allgather, bcast, dict.fromkeys(REST, 0.0)))
+        steps.append([_step_seconds(team, config) for config in small])
+    for engine in {id(e): e for model, _, _ in models for e in model.engines[:1]}.values():
+        engine.close()
+    busy = _median_busy(rounds)
+    return replace(busy, rest=_fit_rest(team, busy, small, np.median(steps, axis=0).tolist()))
 
 
-def _call_seconds() -> float:
-    """A step's call of the native engine without any partition."""
-    state, outputs = np.zeros((8, 2)), np.zeros((4, 8, 2))
-    makers = NativeSweeps(NativeEngine(threads=1), [], 4)
-    sweep = makers.begin(np.zeros(1), np.zeros((8, 1, 1)), outputs)
-    return _repeated(lambda: sweep.forward(0, state))
+def _step_seconds(team: Communicator, config: Config) -> float:
+    cell = Cell(Point(config, team.size, ""), 0, 2, 20)
+    seconds: float = measure(cell, team)["step_seconds"]["median"]
+    return seconds
 
 
-def _circuit_curves(
-    team: Communicator, model: QLSTM, m: int, most: int, call: float
-) -> dict[str, Curve]:
-    """Seconds of one partition's gates, forward and back, against samples."""
-    sizes = [n for n in SAMPLES if n <= most] or [most]
-    sizes += [most] if most > sizes[-1] else []
-    rng = np.random.default_rng(0)
-    flat = model.layout.initial(0, 0.5)
-    local = model.local_cell(range(m, m + 1))
-    own = call if isinstance(local.engines[0], NativeEngine) else 0.0
-    seconds: dict[str, list[float]] = {way: [] for way in DIRECTIONS}
-    for batch in sizes:
-        x = rng.uniform(-1, 1, (batch, 1, model.input_size))
-        state = rng.uniform(-1, 1, (batch, model.hidden_size))
-        cotangents = rng.uniform(-1, 1, (4, batch, model.hidden_size))
-        outputs = np.empty((4, batch, model.partition.outputs[m]))
-        rows = np.zeros((batch, local.weights))
-        to_inputs = np.empty((batch, len(model.partition.inputs[m])))
-
-        def both(
-            x: Any = x,
-            state: Any = state,
-            cotangents: Any = cotangents,
-            outputs: Any = outputs,
-            rows: Any = rows,
-            to_inputs: Any = to_inputs,
-        ) -> tuple[float, float]:
-            sweep = local.gates.begin(flat, x, Place(), outputs)
-            begin = perf_counter()
-            sweep.forward(0, state)
-            middle = perf_counter()
-            sweep.begin_reverse()
-            sweep.reverse(0, cotangents, rows, to_inputs)
-            end = perf_counter()
-            sweep.release()
-            return middle - begin, end - middle
-
-        pair = _medians(team, both)
-        for way, value in zip(DIRECTIONS, pair, strict=True):
-            seconds[way].append(max(value - own, 1e-9))
-    return {way: Curve(tuple(map(float, sizes)), tuple(values)) for way, values in seconds.items()}
-
-
-def _medians(team: Communicator, run: Callable[[], tuple[float, float]]) -> list[float]:
-    """The medians of both times, of the slowest rank, while all repeat it."""
-    team.allgather_object(None)
-    times: list[tuple[float, float]] = [run()]
-    begin = perf_counter()
-    while not _enough(len(times), perf_counter() - begin):
-        times.append(run())
-    own = np.median(times[1:] or times, axis=0)
-    every = np.empty((team.size, 2))
-    team.allgather(own, every)
-    result: list[float] = every.max(axis=0).tolist()
-    return result
-
-
-def _enough(count: int, seconds: float) -> bool:
-    return seconds > SECONDS and (count >= 6 or seconds > MOST_SECONDS)
-
-
-def _repeated(call: Callable[[], None]) -> float:
-    times: list[float] = []
-    begin = perf_counter()
-    while not _enough(len(times), perf_counter() - begin):
-        start = perf_counter()
-        call()
-        times.append(perf_counter() - start)
-    return float(np.median(times[1:]))
-
-
-def _slowest(team: Communicator, seconds: Callable[[], float]) -> float:
-    team.allgather_object(None)
-    return float(max(team.allgather_object(seconds())))
-
-
-def _message_curves(team: Communicator) -> tuple[Curve, Curve]:
-    """Seconds of an Allgather against the bytes of a part, of a Bcast against its bytes."""
-
-    def timed(call: Callable[[], None]) -> float:
-        rounds = []
-        for _ in range(7):
-            call()
-            start = perf_counter()
-            for _ in range(count):
-                call()
-            rounds.append((perf_counter() - start) / count)
-        return float(max(team.allgather_object(float(np.median(rounds)))))
-
-    gathers, bcasts = [], []
-    token, tokens = np.zeros(1), np.zeros((team.size, 1))
-    for size in BYTES:
-        count = max(5, min(100, (1 << 22) // size))
-        send, receive = np.zeros(size // 8), np.zeros((team.size, size // 8))
-
-        def gather(send: Any = send, receive: Any = receive) -> None:
-            team.allgather(send, receive)
-
-        def both(send: Any = send) -> None:
-            # After a Bcast alone its root would be ahead of those who receive.
-            team.bcast(send)
-            team.allgather(token, tokens)
-
-        gathers.append(timed(gather))
-        bcasts.append(max(timed(both) - gathers[0], 1e-8))
-        team.durations.clear()
-    sizes = tuple(map(float, BYTES))
-    return Curve(sizes, tuple(gathers)), Curve(sizes, tuple(bcasts))
-
-
-def _fit_rest(team: Communicator, busy: Busy, small: Sequence[Config]) -> dict[str, float]:
+def _fit_rest(
+    team: Communicator, busy: Busy, small: Sequence[Config], steps: Sequence[float]
+) -> dict[str, float]:
     """REST from what steps of small models take beyond circuits and messages."""
-    if not small:
-        raise InputError(f"no setting of the calibration fits {team.size} ranks")
     terms, left = [], []
-    for config in small:
-        cell = Cell(Point(config, team.size, ""), 0, 2, 20)
-        seconds = measure(cell, team)["step_seconds"]["median"]
+    for config, seconds in zip(small, steps, strict=True):
         sizes = step_sizes(config, *plan_of(config), team.size)
         rest = seconds - compute_seconds(sizes, busy) - message_seconds(sizes, busy)
         terms.append(np.array(rest_terms(sizes)) / seconds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpc_qlstm.analysis.figures import PALETTE, new_figure
 from hpc_qlstm.analysis.reproduce.markdown import table as markdown_table
+from hpc_qlstm.analysis.scaling.figure import plain_log_scale
 from hpc_qlstm.analysis.scaling.interconnect import Interconnect
 from hpc_qlstm.analysis.scaling.machine import Machine
 from hpc_qlstm.analysis.scaling.plan import grown
@@ -123,7 +125,8 @@ def draw_extrapolated(kind: str, found: Sequence[Extrapolated], path: Path, titl
     whole = [1e3 * each.best.step.total for each in found]
     top.plot(ranks, whole, "o-", color="#222222", markersize=4, linewidth=1.6, label="step")
     for (part, label), color in zip(PARTS.items(), PALETTE, strict=False):
-        values = [1e3 * getattr(each.best.step, part) for each in found]
+        # One rank sends nothing, which a logarithm cannot show.
+        values = [1e3 * getattr(each.best.step, part) or math.nan for each in found]
         top.plot(ranks, values, "o-", color=color, markersize=3, linewidth=1.1, label=label)
     if kind == "strong":
         ideal = [whole[0] * ranks[0] / count for count in ranks]
@@ -132,7 +135,7 @@ def draw_extrapolated(kind: str, found: Sequence[Extrapolated], path: Path, titl
                 color=PALETTE[1], markersize=4, linewidth=1.2)  # fmt: skip
     bottom.axhline(50, color="#8a8a8a", linewidth=1.0, linestyle="--")
     top.set_xscale("log", base=2)
-    top.set_yscale("log")
+    plain_log_scale(top)
     top.set_ylabel("ms a training step")
     bottom.set_ylabel("% communication")
     bottom.set_ylim(0, 100)

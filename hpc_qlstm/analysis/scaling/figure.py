@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hpc_qlstm.analysis.figures import PALETTE, new_figure
 from hpc_qlstm.analysis.scaling.table import Row, by_variant
+
+
+def plain_log_scale(axis: Any) -> None:
+    """A logarithmic y axis with numbers as people write them, 0.15 instead of 1.5 x 10^-1."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if high < 20 * low else (1.0,)
+    axis.yaxis.set_major_locator(LogLocator(subs=steps))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
 def draw_scaling(kind: str, rows: Sequence[Row], path: Path, title: str) -> None:
@@ -28,7 +41,8 @@ def draw_scaling(kind: str, rows: Sequence[Row], path: Path, title: str) -> None
         predicted = [(r, row.predicted) for r, row in zip(ranks, group, strict=True)]
         known = [(r, 1e3 * seconds) for r, seconds in predicted if seconds is not None]
         if known:
-            top.plot(*zip(*known, strict=True), "x", color=color, markersize=7)
+            top.plot(*zip(*known, strict=True), "x", color=color, markersize=7,
+                     label="predicted" if number == 0 else None)  # fmt: skip
         middle.plot(ranks, [row.efficiency for row in group], "o-", color=color, markersize=4,
                     linewidth=1.4)  # fmt: skip
         for share, style in (("communication", "o-"), ("waiting", "o:")):
@@ -42,7 +56,10 @@ def draw_scaling(kind: str, rows: Sequence[Row], path: Path, title: str) -> None
     top.plot(count, ideal, color="#8a8a8a", linewidth=1.0, linestyle="--", label="ideal")
     middle.axhline(1.0, color="#8a8a8a", linewidth=1.0, linestyle="--")
     top.set_xscale("log", base=2)
-    top.set_yscale("log")
+    if kind == "strong":
+        plain_log_scale(top)
+    else:
+        top.set_ylim(bottom=0.0)  # what should be flat is to be seen as that
     top.set_xticks(count, map(str, count))
     top.set_ylabel("ms a training step")
     middle.set_ylabel("efficiency")
