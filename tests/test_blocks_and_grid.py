@@ -102,8 +102,10 @@ def test_process_grid_refuses_and_lists_what_works(size, count):
     with pytest.raises(InputError) as caught:
         process_grid(size, 0, [1.0] * count)
     allowed = f"1 to {count}, or a multiple of {count} ({2 * count}, {3 * count}, {4 * count}, ...)"
+    others = ", ".join(map(str, allowed_replicas(size, count)))
     assert str(caught.value) == (
-        f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}"
+        f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}; or these, with "
+        f"parallel.replicas {others}"
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from hpc_qlstm import Partition
+from hpc_qlstm import Partition, _native
 from hpc_qlstm.engines import native_sweep
-from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.engines.native import NativeEngine, create_cell
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds
 
@@ -148,6 +150,8 @@ def test_adam_is_that_of_its_formula():
         lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((2, 0, 0)), z(3, 2)),
         lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 2, 0)), z(3, 2)),
         lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 0, 2)), z(3, 2)),
+        lambda z: native_sweep.add_columns(z(2, 3, 2), _columns((0, 2**32 - 1, 0)), z(3, 2)),
+        lambda z: native_sweep.pack_sums(z(3), z(3, 2), z(3, 4), [0, 3], 2**64 - 6, z(1)),
         lambda z: native_sweep.readout(z(3, 2), z(1, 3), z(1), z(3, 1)),
         lambda z: native_sweep.squared_errors(
             z(3, 1, 2), z(1, 2), z(1), z(3, 1), 1, z(3), z(3, 1, 2), z(3, 2)
@@ -256,6 +260,67 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
     follower.evaluate(1)
     with pytest.raises(ValueError, match="other steps"):
         follower.update(1)
+
+
+def test_a_sweep_that_does_not_come_back():
+    """The same outputs with the memory of one step, and no way back."""
+    model, weights, x, _ = problem(MODELS["unequal"], NativeEngine(threads=1))
+    flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.native
+    assert sweeps is not None
+    rng, found = np.random.default_rng(0), []
+    states = rng.uniform(-1, 1, (4, 7, 3))
+    for back in (True, False):
+        outputs = np.zeros((4, 7, 3))
+        sweep = sweeps.begin(flat, x, outputs, back=back)
+        for t in range(4):
+            sweep.forward(t, states[t])
+            found.append(outputs.copy())
+    np.testing.assert_array_equal(found[:4], found[4:])
+    with pytest.raises(ValueError, match="without a way back"):
+        sweep.reverse(3, np.zeros((4, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)))
+    tied = sweep.with_cell(
+        outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), sequence=False, updates=True
+    )
+    with pytest.raises(ValueError, match="without a way back"):
+        tied.start_back(
+            np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
+            local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)), None,
+        )  # fmt: skip
+    cell = create_cell(2, 6, back=False)
+    cell.forward(0, np.zeros((4, 6)), np.zeros(6))
+    with pytest.raises(ValueError, match="without a way back"):
+        cell.reverse(0, np.zeros(6), np.zeros((4, 6)))
+
+
+def test_a_tie_ends_when_the_sweep_begins_anew():
+    model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
+    sweeps = model.local_cell(range(2)).gates.native
+    assert sweeps is not None
+    outputs = np.zeros((4, 3, 4))
+    sweep = sweeps.begin(model.layout.initial(0), np.zeros((3, 2, 1)), outputs)
+    tied = sweep.with_cell(
+        outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), sequence=False, updates=True
+    )
+    tied.evaluate(1)
+    sweep._sweep.begin(2, 3)
+    with pytest.raises(ValueError, match="other steps"):
+        tied.evaluate(1)
+    with pytest.raises((MemoryError, ValueError)):
+        sweep._sweep.begin(2**45, 2)
+    with pytest.raises(ValueError, match="other steps"):
+        sweep.forward(0, np.zeros((3, 4)))
+
+
+def test_a_sweep_keeps_its_plans_alive():
+    model = QLSTM(1, 2, 1, depth=1)
+    sweeps = model.local_cell(range(1)).gates.native
+    assert sweeps is not None
+    plan = sweeps._plans[0]
+    before = sys.getrefcount(plan)
+    sweep = _native.PartitionSweep(sweeps._engine.kernel, sweeps._members, 4)
+    assert sys.getrefcount(plan) == before + 1
+    del sweep
+    assert sys.getrefcount(plan) == before
 
 
 def local_columns(inputs):

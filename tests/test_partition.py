@@ -148,7 +148,7 @@ def test_contiguous_halves_lock_information_in():
     never, cut_off = warnings_for(p, 1, 3, "hx", 4)
     assert never == (
         "partition: hidden units [0, 1] can never see the input "
-        "(strategy broadcast_input or overlap, or model.mix, would let them)"
+        "(strategy broadcast_input or overlap, deeper circuits, or model.mix may let them)"
     )
     assert "the model is cut off, 1 of 3 hidden units see the input" in cut_off
     # The other order: v = [x h0 | h1 h2]: only h2 waits, for h1.

@@ -15,6 +15,7 @@ from hpc_qlstm.config_io import load_config
 from hpc_qlstm.errors import InputError, TrainingError
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint
+from hpc_qlstm.training.run_directory import replace_text
 from hpc_qlstm.training.setup import build_model
 from hpc_qlstm.training.step import DistributedModel
 from hpc_qlstm.training.trainer import Trainer
@@ -301,6 +302,14 @@ def test_divergence_ends_training(tmp_path, monkeypatch, what):
     stored = load_checkpoint(find_checkpoints(tmp_path / "run" / "checkpoints")[0])
     assert (stored.epoch, stored.batch) == (1, 1)
     assert all(np.isfinite(array).all() for array in stored.weights.values())
+
+
+def test_a_file_that_cannot_be_replaced_is_named(tmp_path):
+    target = tmp_path / "table.md"
+    target.mkdir()
+    with pytest.raises(OSError, match=r"table\.md'$"):
+        replace_text(target, "text")
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_evaluate(finished):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hpc_qlstm import load_config
+from hpc_qlstm.analysis.scaling.costs import Costs, stored_machine
 from hpc_qlstm.analysis.scaling.measure import full_batches, measure
 from hpc_qlstm.analysis.scaling.plan import (
     Cell,
@@ -116,8 +117,10 @@ def test_what_cannot_grow_is_refused(kind, ranks, sections, words):
 def test_ranks_that_nobody_asked_for_are_left_out_where_they_do_not_fit():
     points, notes = points_of("strong", [1, 2, 3], asked=False)
     assert [point.ranks for point in points] == [1, 2]
-    assert notes == ["P = 3 is left out: MPI: 3 ranks do not fit 2 partitions, allowed: 1 to 2, "
-                     "or a multiple of 2 (4, 6, 8, ...)"]  # fmt: skip
+    assert notes == [
+        "P = 3 is left out: MPI: 3 ranks do not fit 2 partitions, allowed: 1 to 2, or a multiple "
+        "of 2 (4, 6, 8, ...); or these, with parallel.replicas 3"
+    ]
 
 
 def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
@@ -131,6 +134,37 @@ def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
     assert {c.model for c in cells[6:]} == {cells[1].model, cells[2].model}
     points, _ = points_of("strong", [1, 2, 4])
     assert all(cell.timed for cell in plan_cells(points, 2, 3, 5))
+
+
+def test_what_is_compared_with_replicas_runs_on_one_rank():
+    points, _ = points_of("strong", [2], parallel={"replicas": 2})
+    (_, alone) = plan_cells(points, 1, 2, 3)
+    assert (alone.point.ranks, alone.timed) == (1, False)
+    losses = [
+        measure(Cell(point, 0, 1, 3, timed=False), SerialCommunicator())["losses"]
+        for point in (alone.point, points_of("strong", [1])[0][0])
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
+    like = load_config(TINY)
+    other = load_config({**TINY, "model": {**TINY["model"], "depth": 2}})
+    folders = {
+        Costs(tmp_path, (0, 1), True, configs, ranks).folder
+        for configs, ranks in (
+            ([like], [1]),
+            ([like], [1, 2]),
+            ([other], [1]),
+            ([like, other], [1]),
+        )
+    }
+    assert len(folders) == 4
+    assert Costs(tmp_path, (1, 2), False, [other, like], [1]).folder in folders
+    (tmp_path / "machine-0-after.json").write_text("{")
+    machine, notes = stored_machine(tmp_path)
+    assert machine is None
+    assert "machine-0-after.json: is not JSON" in notes[0]
 
 
 def test_batches_are_full():
@@ -246,6 +280,11 @@ def test_what_is_stored_is_not_measured_again(tmp_path):
     run()
     changed = [path for path, when in cells.items() if path.stat().st_mtime_ns != when]
     assert changed == [next(iter(cells))]
+    for damage in ({"slowest": None}, {"step_seconds": {"median": 0.0}}, {"losses": {}}):
+        damaged = next(iter(cells))
+        damaged.write_text(json.dumps(json.loads(damaged.read_text()) | damage))
+        run()
+        assert lines[-1].startswith("1/1: ")
     run(steps=3)
     assert len(list((tmp_path / "cells").iterdir())) == 6
     assert "the command" in (tmp_path / "scaling-strong.md").read_text()

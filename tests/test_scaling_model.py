@@ -13,11 +13,11 @@ from hpc_qlstm import load_config
 from hpc_qlstm.analysis.scaling import worth
 from hpc_qlstm.analysis.scaling.calibrate import (
     SETTINGS,
-    fits,
     measure_machine,
     median_machine,
     rest_config,
 )
+from hpc_qlstm.analysis.scaling.costs import predictable
 from hpc_qlstm.analysis.scaling.extrapolate import extrapolate, powers_of_two, table_rows
 from hpc_qlstm.analysis.scaling.interconnect import (
     Interconnect,
@@ -33,6 +33,7 @@ from hpc_qlstm.analysis.scaling.machine import (
     machine_text,
 )
 from hpc_qlstm.analysis.scaling.model import circuit_key, plan_of, predict_step
+from hpc_qlstm.analysis.scaling.plan import partitions
 from hpc_qlstm.analysis.scaling.recommend import reason, recommend
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
@@ -61,7 +62,7 @@ def invented(like, ranks=(1, 2), circuit=10.0, gather=1.0, latency=0.0, rest=Non
         "forward": Curve((0.0, 1000.0), (0.0, 1000.0 * circuit)),
         "reverse": Curve((0.0, 1000.0), (0.0, 2000.0 * circuit)),
     }
-    circuits = {circuit_key(each, 1): curves for each in model.circuits}
+    circuits = {circuit_key(each, like): curves for each in model.circuits}
     wire = Curve((0.0, 1e6), (latency, latency + 1e6 * gather))
     half = Curve((0.0, 1e6), (latency, latency + 0.5e6 * gather))
     busy = tuple(
@@ -121,6 +122,38 @@ def test_turns_on_too_few_cores():
     assert predict_step(like, 2, machine).compute == pytest.approx(alone.compute, rel=0.01)
 
 
+def test_ranks_that_took_turns_while_they_were_measured():
+    """Between nodes there are cores for all: what was measured is divided by the turns."""
+    like = config(partition={"count": 4}, model={"hidden_size": 8})
+    network = Interconnect(name="a", source="b", latency=1e-9, bandwidth=1e15)
+    machine = replace(invented(like, ranks=(1, 4)), cores=2)
+    alone, four, sixteen = (predict_step(like, ranks, machine, network) for ranks in (1, 4, 16))
+    calls = 3 * 2 * 0.5
+    assert four.compute == pytest.approx(((alone.compute - calls) / 4 + calls) / 2)
+    assert sixteen.compute < four.compute
+    # Without it, four ranks on two cores take as long as was measured with four.
+    assert predict_step(like, 4, machine).compute == pytest.approx(2 * four.compute)
+
+
+def test_messages_where_none_were_measured():
+    like = config()
+    machine = invented(like, ranks=(1,))
+    network = load_interconnect("infiniband-100")
+    assert predict_step(like, 2, machine).communication > 0
+    inside = predict_step(like, 2, machine, network).communication
+    beyond = predict_step(like, 2, machine, network.model_copy(update={"ranks_per_node": 1}))
+    assert 0 < inside < beyond.communication
+
+
+def test_threads_that_are_left_open_are_those_that_were_measured():
+    two = config(engine={"threads": 2})
+    machine = replace(invented(two), threads=2)
+    open_ = config(engine={"threads": 0})
+    assert predict_step(open_, 2, machine) == predict_step(two, 2, machine)
+    with pytest.raises(InputError, match="no times of the circuit"):
+        predict_step(config(engine={"threads": 1}), 2, machine)
+
+
 def test_interconnects():
     slow = Interconnect(name="a", source="b", latency=1.0, bandwidth=10.0, ranks_per_node=4)
     assert slow.allgather(4, 100) == slow.bcast(4, 100) == 0  # one node
@@ -165,8 +198,18 @@ def test_machines_are_written_and_read(tmp_path):
     ("change", "message"),
     [
         (lambda m: m.pop("cores"), "is no machine as scaling writes it"),
-        (lambda m: m.update(format=0), "format 0, allowed: 1"),
-        (lambda m: m.update(busy=[]), "no measurement in it"),
+        (lambda m: m.update(format=0), "is no machine as this version's scaling writes it"),
+        (lambda m: m.update(busy=[]), r"is no machine .*no measurement in it"),
+        (lambda m: m.update(cores=0), r"is no machine .*cores: .*greater than or equal to 1"),
+        (lambda m: m.update(cores=-2), "is no machine"),
+        (lambda m: m.update(cores=float("inf")), "is no machine"),
+        (lambda m: m["busy"][0].update(ranks=10**400), "is no machine"),
+        (lambda m: m["busy"][0]["rest"].update(cell=-1.0), "is no machine"),
+        (lambda m: m["busy"][0].update(call=float("nan")), "is no machine"),
+        (lambda m: m["busy"][0].update(bcast=m["busy"][1]["bcast"]), r"is no machine .*messages"),
+        (lambda m: m["busy"][1].update(allgather=None), r"is no machine .*messages"),
+        (lambda m: m["busy"].reverse(), r"is no machine .*do not ascend"),
+        (lambda m: m["busy"][1]["bcast"].update(sizes=[1, 1]), r"is no machine .*do not ascend"),
         (lambda m: m["busy"][0]["rest"].pop("cell"), "is no machine"),
         (lambda m: m["busy"][1]["allgather"]["sizes"].pop(), "is no machine"),
         (lambda m: m.update(busy=3), "is no machine"),
@@ -179,6 +222,9 @@ def test_machines_that_are_none(tmp_path, change, message):
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=f"machine.json: {message}"):
         load_machine(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not JSON"):
+        load_machine(path)
     path.write_text("{")
     with pytest.raises(InputError, match="is not JSON"):
         load_machine(path)
@@ -190,8 +236,18 @@ def test_another_circuit_is_not_predicted():
     machine = invented(config())
     with pytest.raises(InputError, match="no times of the circuit '4q"):
         predict_step(config(model={"hidden_size": 6}), 1, machine)
-    with pytest.raises(InputError, match="cells of four VQCs alone"):
+    with pytest.raises(InputError, match="cells of four VQCs without mixing alone"):
         predict_step(config(model={"extra_vqcs": 2}), 1, machine)
+    with pytest.raises(InputError, match="without mixing"):
+        predict_step(config(model={"mix": True}), 1, machine)
+    assert not predictable(config(model={"mix": True}))
+    for other in (
+        {"model": {"affine": True}}, {"engine": {"name": "reference"}},
+        {"engine": {"precision": "single"}}, {"engine": {"gradient": "parameter_shift"}},
+        {"engine": {"threads": 2}},
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="no times of the circuit"):
+            predict_step(config(**other), 1, machine)
 
 
 def test_the_best_grid_follows_what_costs():
@@ -268,7 +324,7 @@ def test_a_machine_is_measured():
     (busy,) = machine.busy
     assert busy.allgather is None
     model = build_plan(like, 1, 1)
-    curves = busy.circuits[circuit_key(model.circuits[0], 1)]
+    curves = busy.circuits[circuit_key(model.circuits[0], like)]
     assert curves["forward"].sizes[-1] >= 32
     assert all(second > 0 for curve in curves.values() for second in curve.seconds)
     assert curves["reverse"].at(32) > curves["forward"].at(32)
@@ -276,7 +332,8 @@ def test_a_machine_is_measured():
     assert min(busy.rest.values()) >= 0
     again = median_machine([machine, machine, machine])
     assert again == machine
-    assert not fits(rest_config(SETTINGS[0], like), 3)
+    assert partitions(rest_config(SETTINGS[0], like, 2)) == SETTINGS[0][0]
+    assert [partitions(rest_config(each, like, 67)) for each in SETTINGS] == [67] * len(SETTINGS)
 
 
 def test_the_commands(hpc_qlstm_run, write_config, tmp_path):

@@ -158,10 +158,11 @@ def extrapolate(
     from hpc_qlstm.analysis.scaling.machine import load_machine
     from hpc_qlstm.config_io import load_config
 
-    words = ["hpc-qlstm", "extrapolate", str(config), "--machine", machine.name]
+    words = ["hpc-qlstm", "extrapolate", str(config), "--machine", str(machine)]
     words += ["--interconnect", interconnect, "--kind", kind.value]
     words += ["--ranks", ranks] if ranks is not None else []
     words += [word for each in vary or () for word in ("--vary", each)]
+    words += ["--output", str(output)] if output is not None else []
     words += [word for each in overrides or () for word in ("--set", each)]
 
     def predict() -> tuple[list[str], list[Path]]:

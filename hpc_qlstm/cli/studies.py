@@ -90,7 +90,7 @@ def resources(
     from hpc_qlstm.analysis.measured_time import measure_time, time_rows
     from hpc_qlstm.analysis.resources import Resources, equation_rows
     from hpc_qlstm.analysis.resources import resources as count_resources
-    from hpc_qlstm.analysis.scaling.advice import best_grid
+    from hpc_qlstm.analysis.scaling.advice import Advice, best_grid
     from hpc_qlstm.analysis.traffic import RunTraffic, run_traffic
     from hpc_qlstm.config_io import load_config
     from hpc_qlstm.data import WindowSource
@@ -100,12 +100,17 @@ def resources(
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))
         source: list[WindowSource] = []  # rank 0's: the others need what is counted alone
 
-        def count() -> tuple[Resources, RunTraffic]:
+        wanted = ranks or comm.size
+        advise = ranks is not None or machine is not None or interconnect is not None
+
+        def count() -> tuple[Resources, RunTraffic, Advice | None]:
             source.append(build_source(resolved))
             found = count_resources(resolved, source[0])
-            return found, run_traffic(resolved, source[0], ranks or comm.size)
+            messages = run_traffic(resolved, source[0], wanted)
+            advice = best_grid(resolved, wanted, machine, interconnect) if advise else None
+            return found, messages, advice
 
-        found, told = on_root(comm, count)
+        found, told, advice = on_root(comm, count)
         messages = [
             (f"messages on {told.ranks} rank(s)", "collectives", "bytes"),
             *(
@@ -141,17 +146,12 @@ def resources(
             f"{aligned(messages)}",
             markup=False,
         )
-        if ranks is not None or machine is not None:
-            told_grids = on_root(
-                comm, lambda: best_grid(resolved, ranks or comm.size, machine, interconnect)
-            )
-            table = [aligned(told_grids.rows)] if told_grids.rows else []
-            lines = [told_grids.title, *table, *told_grids.sentences]
+        if advice is not None:
+            table = [aligned(advice.rows)] if advice.rows else []
+            lines = [advice.title, *table, *advice.sentences]
             console().print("\n" + "\n".join(lines), markup=False)
         if measure:
-            found_time = on_root(
-                comm, lambda: measure_time(resolved, source[0], ranks or comm.size)
-            )
+            found_time = on_root(comm, lambda: measure_time(resolved, source[0], wanted))
             console().print(f"\n{aligned(time_rows(found_time))}", markup=False)
 
 

@@ -221,13 +221,14 @@ def _gate_tuple(gate: Gate) -> tuple[str, int, int, str, int, str, float]:
             return gate.name, target, control, "none", 0, "identity", 0.0
 
 
-def create_cell(steps: int, size: int) -> _native.Cell:
-    """The LSTM cell over `steps` time steps; size: samples times hidden units.
+def create_cell(steps: int, size: int, *, back: bool = True) -> _native.Cell:
+    """The LSTM cell over `steps` time steps; size: samples times hidden units; back: whether the
+    reverse sweep follows.
 
     Of the environment's HPC_QLSTM_ISA, else the fastest instruction set, whatever engine
     evaluates the circuits. Raises InputError when that names one that is not there.
     """
-    return _native.Cell(cell_kernel(), steps, size)
+    return _native.Cell(cell_kernel(), steps, size, back)
 
 
 def cell_kernel() -> _native.Kernel:

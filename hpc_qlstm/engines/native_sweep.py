@@ -27,13 +27,25 @@ add_columns = _native.add_columns
 ColumnList = _native.ColumnList
 """A list of (part, column there, column of the sums)."""
 block_sums = _native.block_sums
-"""block_sums(rows (n, w), bounds, sums (K, w)): see `kernels/batch_sums.hpp`, as are the others."""
+"""block_sums(rows (n, w), bounds (K + 1), sums (K, w)): sums over blocks of rows, in order. This
+and the following are in `kernels/batch_sums.hpp`, which says more; all raise ValueError for arrays
+of other sizes, and all are local."""
 sum_blocks = _native.sum_blocks
+"""sum_blocks(rows (n, w), bounds, sum (w,)): the sum of all blocks, in block order."""
 add_blocks = _native.add_blocks
+"""add_blocks(received (P, K, width), rows of each replica's ranks, offsets of the positions'
+sections, first shared column, first column of sections, gradient (n,)): the sum of the losses, and
+that of the gradient, which it fills."""
 adam = _native.adam
+"""adam(beta1, beta2, step_size, root, epsilon, gradient, first, second, weights), all (n,)."""
 readout = _native.readout
+"""readout(hidden (n, d_h), weight (d_y, d_h), bias (d_y,), out (n, d_y))."""
 squared_errors = _native.squared_errors
+"""squared_errors(hidden (B, T, d_h), weight, bias, target of B * T * d_y numbers, scale, loss (B,),
+to_hidden (B, T, d_h), rows (B, d_y * (d_h + 1))): the last three are filled."""
 pack_sums = _native.pack_sums
+"""pack_sums(loss (B,), shared (B, s), partitions (B, w), bounds, head, sent): `sum_blocks` of all
+three, into columns 0, head .. head + s, and those after it, of `sent`."""
 
 
 def column_list(parts: Sequence[Sequence[int]], columns: Sequence[Sequence[int]]) -> ColumnList:
@@ -93,17 +105,18 @@ class NativeSweeps:
         self._cell_kernel = cell_kernel()
         self._free: list[tuple[_native.PartitionSweep, _native.CellSweep]] = []
 
-    def begin(self, flat: Float, x: Float, outputs: Float) -> NativeSweep:
+    def begin(self, flat: Float, x: Float, outputs: Float, *, back: bool = True) -> NativeSweep:
         """A sweep over x (B, T, d_x), C-contiguous, with these flat weights.
 
-        outputs (sets, B, width): where each step's outputs go.
+        outputs (sets, B, width): where each step's outputs go. back: whether `reverse` follows;
+        without it, memory does not grow with T.
         """
         if self._free:
             sweep, cell = self._free.pop()
         else:
             sweep = _native.PartitionSweep(self._engine.kernel, self._members, self._sets)
             cell = _native.CellSweep(sweep, self._cell_kernel)
-        sweep.begin(x.shape[1], x.shape[0])
+        sweep.begin(x.shape[1], x.shape[0], back)
         # Executions that a time step counts for: forward, or one adjoint product for each.
         counted = len(self._members) * self._sets * x.shape[0]
         return NativeSweep(self, sweep, cell, flat, x, outputs, counted)

@@ -5,6 +5,10 @@
 #include <nanobind/ndarray.h>
 
 #include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "partition_sweep.hpp"
 
 namespace hpc_qlstm {
 
@@ -23,7 +27,19 @@ inline void require(bool right) {
     if (!right) throw nanobind::value_error("the sweep has other steps, samples or sizes");
 }
 
-class PartitionSweep;
+// Whether `count` times `size` numbers from `begin` on lie inside `total`; no sum overflows.
+inline bool inside(std::size_t begin, std::size_t count, std::size_t size, std::size_t total) {
+    return begin <= total && (size == 0 || count <= (total - begin) / size);
+}
+
+// A sweep with the plans that its members point to.
+struct OwnedSweep : PartitionSweep {
+    OwnedSweep(const Kernel& kernel, std::vector<Member> members, std::size_t sets,
+               std::vector<nanobind::object> plans)
+        : PartitionSweep(kernel, std::move(members), sets), plans(std::move(plans)) {}
+
+    const std::vector<nanobind::object> plans;
+};
 
 // Beyond the arrays that a call gives, a member would read or write memory of others: sizes of the
 // state, of x_t, of all weights; of a sample's row of gradients, and of the hidden vector.

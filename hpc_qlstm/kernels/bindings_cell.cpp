@@ -24,11 +24,15 @@ void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t 
     require(t < cell.steps() && gates == 4 * cell.size() && hidden == cell.size());
 }
 
+void check_back(bool back) {
+    if (!back) throw nb::value_error("the sweep was begun without a way back");
+}
+
 // A CellSweep and what it points to, which lives as long.
 class TiedSweep {
   public:
     TiedSweep(nb::object gates, const Kernel& kernel)
-        : gates_(gates), partitions_(nb::cast<PartitionSweep&>(gates)),
+        : gates_(gates), partitions_(nb::cast<OwnedSweep&>(gates)),
           sweep_(partitions_, kernel) {}
 
     void start(std::size_t threads, const Input<3>& x, const Input<1>& weights,
@@ -37,7 +41,7 @@ class TiedSweep {
                const Output<3>& read, bool sequence, bool updates) {
         const std::size_t samples = partitions_.samples(), hidden = state.shape(1);
         const std::size_t width = outputs.shape(2);
-        require(x.shape(0) == samples && x.shape(1) == sweep_.steps());
+        require(threads > 0 && x.shape(0) == samples && x.shape(1) == sweep_.steps());
         require(outputs.shape(0) == 4 && partitions_.sets() == 4 && outputs.shape(1) == samples &&
                 width >= partitions_.outputs());
         require(gathered.shape(0) == counts.size() && gathered.shape(1) == 4 &&
@@ -58,11 +62,13 @@ class TiedSweep {
                       gathered.data(), counts, state.data(), hidden, read.data(), sequence,
                       updates});
         going_back_ = false;
+        generation_ = partitions_.generation();
     }
 
     void start_back(const Input<3>& to_read, const Output<2>& rows, const Output<2>& to_inputs,
                     const Input<3>& gathered, nb::object columns, std::size_t hidden_begin,
                     const Output<3>& cotangents, const std::optional<Output<3>>& to_x) {
+        check_back(partitions_.back());
         const std::size_t samples = partitions_.samples();
         const auto& list = nb::cast<const ColumnList&>(columns);
         require(started() && to_read.shape(0) == (sequence_ ? sweep_.steps() : 1) &&
@@ -104,35 +110,39 @@ class TiedSweep {
     }
 
     void turn(std::size_t t) {
-        require(going_back_ && updates(t));
+        require(going_back() && updates(t));
         sweep_.turn(t);
     }
 
     void reverse(std::size_t t) {
-        require(going_back_ && t < sweep_.steps());
+        require(going_back() && t < sweep_.steps());
         const nb::gil_scoped_release without_gil;
         sweep_.reverse(t);
     }
 
     void collect(std::size_t t) {
-        require(going_back_ && t < sweep_.steps());
+        require(going_back() && t < sweep_.steps());
         sweep_.collect(t);
     }
 
     void retreat(std::size_t t) {
-        require(going_back_ && updates(t));
+        require(going_back() && updates(t));
         const nb::gil_scoped_release without_gil;
         sweep_.retreat(t);
     }
 
   private:
-    bool started() const { return state_.is_valid(); }
+    // Tied, and the gates were not begun anew with other sizes since.
+    bool started() const {
+        return state_.is_valid() && generation_ == partitions_.generation();
+    }
+    bool going_back() const { return started() && going_back_; }
     bool updates(std::size_t t) const { return sweep_.updates() && t < sweep_.steps(); }
 
     nb::object gates_, columns_;
     PartitionSweep& partitions_;
     CellSweep sweep_;
-    std::size_t hidden_ = 0, inputs_ = 0;
+    std::size_t hidden_ = 0, inputs_ = 0, generation_ = 0;
     bool sequence_ = false, going_back_ = false;
     Input<3> x_, to_read_, parts_;
     Input<1> weights_;
@@ -146,7 +156,8 @@ class TiedSweep {
 
 void define_cell(nb::module_& m) {
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
-        .def(nb::init<const Kernel&, std::size_t, std::size_t>(), "kernel"_a, "steps"_a, "size"_a)
+        .def(nb::init<const Kernel&, std::size_t, std::size_t, bool>(), "kernel"_a, "steps"_a,
+             "size"_a, "back"_a = true)
         .def("forward",
              [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
                  check_cell(cell, t, z.size(), hidden.size());
@@ -156,6 +167,7 @@ void define_cell(nb::module_& m) {
         .def("reverse",
              [](Cell& cell, std::size_t t, const Plain& to_hidden, const PlainOutput& to_z) {
                  check_cell(cell, t, to_z.size(), to_hidden.size());
+                 check_back(cell.back());
                  cell.reverse(t, to_hidden.data(), to_z.data());
              },
              "t"_a, "to_hidden"_a, "to_z"_a.noconvert(),

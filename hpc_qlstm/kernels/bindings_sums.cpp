@@ -56,10 +56,11 @@ std::pair<double, double> added_blocks(const Input<3>& received, const std::vect
     const std::size_t most = received.shape(1), width = received.shape(2);
     require(!offsets.empty() && std::is_sorted(offsets.begin(), offsets.end()) &&
             received.shape(0) == counts.size() * (offsets.size() - 1) && shared_begin <= begin &&
-            begin <= width && offsets.back() + begin - shared_begin == gradient.size());
+            begin <= width && inside(offsets.back(), 1, begin - shared_begin, gradient.size()) &&
+            gradient.size() - offsets.back() == begin - shared_begin);
     for (const std::size_t count : counts) require(count <= most);
     for (std::size_t p = 0; p + 1 < offsets.size(); ++p) {
-        require(begin + offsets[p + 1] - offsets[p] <= width);
+        require(inside(begin, 1, offsets[p + 1] - offsets[p], width));
     }
     const GatheredBlocks blocks{received.data(), most, width, begin, counts, offsets};
     const nb::gil_scoped_release without_gil;
@@ -97,7 +98,8 @@ void pack_sums(const Input<1>& loss, const Input<2>& shared, const Input<2>& par
     const std::size_t samples = loss.size(), first = shared.shape(1), second = partitions.shape(1);
     check_bounds(bounds, samples);
     require(shared.shape(0) == samples && partitions.shape(0) == samples && head > 0 &&
-            head + first + second <= sent.size());
+            inside(head, 1, first, sent.size()) &&
+            inside(head + first, 1, second, sent.size()));
     sum_blocks(loss.data(), 1, bounds, sent.data());
     sum_blocks(shared.data(), first, bounds, sent.data() + head);
     sum_blocks(partitions.data(), second, bounds, sent.data() + head + first);

@@ -22,7 +22,7 @@ void check_members(const PartitionSweep& sweep, std::size_t state, std::size_t x
                    std::size_t weights) {
     for (const Member& member : sweep.members()) {
         const auto own = static_cast<std::size_t>(member.program().weights);
-        require(member.weights_begin + sweep.sets() * own <= weights);
+        require(inside(member.weights_begin, sweep.sets(), own, weights));
         for (const Pick& pick : member.picks) require(pick.column < (pick.from_x ? x : state));
     }
 }
@@ -32,9 +32,9 @@ void check_gradients(const PartitionSweep& sweep, std::size_t rows, std::size_t 
     for (const Member& member : sweep.members()) {
         const auto own = static_cast<std::size_t>(member.program().weights);
         const auto outputs = static_cast<std::size_t>(member.program().outputs);
-        require(member.rows_begin + sweep.sets() * own <= rows &&
-                member.weights_begin + sweep.sets() * own <= weights &&
-                member.output_begin + outputs <= hidden);
+        require(inside(member.rows_begin, sweep.sets(), own, rows) &&
+                inside(member.weights_begin, sweep.sets(), own, weights) &&
+                inside(member.output_begin, 1, outputs, hidden));
     }
 }
 
@@ -67,9 +67,9 @@ Member member_of(const MemberTuple& given) {
     return member;
 }
 
-void forward(PartitionSweep& sweep, std::size_t t, std::size_t threads, const Input<2>& state,
+void forward(OwnedSweep& sweep, std::size_t t, std::size_t threads, const Input<2>& state,
              const Input<3>& x, const Input<1>& weights, const Output<3>& outputs) {
-    require(t < sweep.steps() && t < x.shape(1) && state.shape(0) == sweep.samples() &&
+    require(threads > 0 && t < sweep.steps() && t < x.shape(1) && state.shape(0) == sweep.samples() &&
             x.shape(0) == sweep.samples() && outputs.shape(0) == sweep.sets() &&
             outputs.shape(1) == sweep.samples() && outputs.shape(2) >= sweep.outputs());
     check_members(sweep, state.shape(1), x.shape(2), weights.size());
@@ -80,10 +80,11 @@ void forward(PartitionSweep& sweep, std::size_t t, std::size_t threads, const In
     sweep.forward(t, threads, in, outputs.data(), outputs.shape(2));
 }
 
-void reverse(PartitionSweep& sweep, std::size_t t, std::size_t threads,
+void reverse(OwnedSweep& sweep, std::size_t t, std::size_t threads,
              const Input<1>& weights, const Input<3>& cotangents, const Output<2>& rows,
              const Output<2>& to_inputs) {
-    require(t < sweep.steps() && cotangents.shape(0) == sweep.sets() &&
+    if (!sweep.back()) throw nb::value_error("the sweep was begun without a way back");
+    require(threads > 0 && t < sweep.steps() && cotangents.shape(0) == sweep.sets() &&
             cotangents.shape(1) == sweep.samples() && rows.shape(0) == sweep.samples() &&
             to_inputs.shape(0) == sweep.samples() && to_inputs.shape(1) >= sweep.features());
     check_gradients(sweep, rows.shape(1), weights.size(), cotangents.shape(2));
@@ -103,20 +104,25 @@ std::size_t rows_of(const Plain& parts) {
 }  // namespace
 
 void define_sweeps(nb::module_& m) {
-    nb::class_<PartitionSweep>(m, "PartitionSweep",
-                               "The VQCs of one process's partitions over the time steps.")
+    nb::class_<OwnedSweep>(m, "PartitionSweep",
+                           "The VQCs of one process's partitions over the time steps.")
         .def("__init__",
-             [](PartitionSweep* self, const Kernel& kernel, const std::vector<MemberTuple>& given,
+             [](OwnedSweep* self, const Kernel& kernel, const std::vector<MemberTuple>& given,
                 std::size_t sets) {
                  std::vector<Member> members;
-                 for (const MemberTuple& each : given) members.push_back(member_of(each));
-                 new (self) PartitionSweep(kernel, std::move(members), sets);
+                 std::vector<nb::object> plans;
+                 for (const MemberTuple& each : given) {
+                     members.push_back(member_of(each));
+                     plans.push_back(std::get<0>(each));
+                 }
+                 new (self) OwnedSweep(kernel, std::move(members), sets, std::move(plans));
              },
              "kernel"_a, "members"_a, "sets"_a,
-             "The plans must outlive it. Each member: plan, columns, offsets of weights, gradients, "
-             "outputs.")
-        .def("begin", &PartitionSweep::begin, "steps"_a, "samples"_a)
-        .def_rw("seconds", &PartitionSweep::seconds, "Spent in forward and reverse.")
+             "Each member: plan, columns, offsets of weights, gradients, outputs.")
+        .def("begin", [](OwnedSweep& sweep, std::size_t steps, std::size_t samples, bool back) {
+                 sweep.begin(steps, samples, back);
+             }, "steps"_a, "samples"_a, "back"_a = true)
+        .def_rw("seconds", &OwnedSweep::seconds, "Spent in forward and reverse.")
         .def("forward", &forward, "t"_a, "threads"_a, "state"_a, "x"_a, "weights"_a,
              "outputs"_a.noconvert(), "Fill outputs (sets, B, width) of step t.")
         .def("reverse", &reverse, "t"_a, "threads"_a, "weights"_a, "cotangents"_a,

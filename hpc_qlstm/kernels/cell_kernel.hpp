@@ -9,7 +9,8 @@
 namespace hpc_qlstm {
 
 struct CellKernel {
-    // From z [4][n] and the cell c_{t-1} [n]: activations [4][n], c_t, tanh(c_t) and h_t [n].
+    // From z [4][n] and the cell c_{t-1} [n]: activations [4][n], c_t, tanh(c_t) and h_t [n]. c_t may
+    // lie where c_{t-1} does.
     void (*forward)(std::size_t n, const double* z, const double* previous, double* activations,
                     double* cell, double* tanh_cell, double* hidden);
     // From the cotangent of h_t, what came back for c_t, `to_cell`, and the forward values: that of

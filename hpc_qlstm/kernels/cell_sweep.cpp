@@ -11,7 +11,7 @@ namespace hpc_qlstm {
 void CellSweep::start(CellForward arrays) {
     in_ = std::move(arrays);
     const std::size_t size = gates_.samples() * in_.hidden;
-    if (in_.updates) cell_.resize(steps(), size);
+    if (in_.updates) cell_.resize(steps(), size, gates_.back());
     std::fill_n(in_.state, size, 0.0);
 }
 

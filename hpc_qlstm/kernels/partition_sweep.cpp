@@ -34,10 +34,13 @@ PartitionSweep::PartitionSweep(const Kernel& kernel, std::vector<Member> members
     }
 }
 
-void PartitionSweep::begin(std::size_t steps, std::size_t samples) {
+void PartitionSweep::begin(std::size_t steps, std::size_t samples, bool back) {
+    ++generation_;
+    steps_ = samples_ = 0;  // should there be no memory
+    back_ = back;
+    kept_.resize((back ? steps : 1) * samples * features_);
     steps_ = steps;
     samples_ = samples;
-    kept_.resize(steps * samples * features_);
 }
 
 // Few members share the threads one after the other, inside a call; many are handed out whole.
@@ -164,7 +167,8 @@ void ColumnList::add(std::uint32_t part, std::uint32_t from, std::uint32_t to) {
 
 bool ColumnList::fits(std::size_t parts, std::size_t width, std::size_t size) const {
     return std::all_of(columns.begin(), columns.end(), [&](const Added& run) {
-        return run.part < parts && run.from + run.count <= width && run.to + run.count <= size;
+        return run.part < parts && run.from < width && run.count <= width - run.from &&
+               run.to < size && run.count <= size - run.to;
     });
 }
 

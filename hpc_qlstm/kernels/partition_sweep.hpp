@@ -67,8 +67,14 @@ class PartitionSweep {
 
     double seconds = 0.0;  // kept by the caller
 
-    // A sweep over so many steps and samples follows; what was kept of the one before is gone.
-    void begin(std::size_t steps, std::size_t samples);
+    // A sweep over so many steps and samples follows; what was kept of the one before is gone. One
+    // that does not come back keeps the features of a single step.
+    void begin(std::size_t steps, std::size_t samples, bool back = true);
+
+    bool back() const { return back_; }
+
+    // Another number after each `begin`.
+    std::size_t generation() const { return generation_; }
 
     // Step t: outputs (sets, B, width), of which the members' fill the first columns.
     void forward(std::size_t t, std::size_t threads, const StepInput& in, double* outputs,
@@ -79,7 +85,7 @@ class PartitionSweep {
 
   private:
     double* kept(std::size_t t, std::size_t m) {
-        return kept_.data() + (t * features_ + feature_begin_[m]) * samples_;
+        return kept_.data() + ((back_ ? t : 0) * features_ + feature_begin_[m]) * samples_;
     }
     const double* kept(std::size_t t, std::size_t m) const {
         return kept_.data() + (t * features_ + feature_begin_[m]) * samples_;
@@ -94,7 +100,8 @@ class PartitionSweep {
     const Kernel& kernel_;
     std::vector<Member> members_;
     std::vector<std::size_t> feature_begin_, output_begin_;  // in the packed arrays
-    std::size_t sets_, features_ = 0, outputs_ = 0, steps_ = 0, samples_ = 0;
+    std::size_t sets_, features_ = 0, outputs_ = 0, steps_ = 0, samples_ = 0, generation_ = 0;
+    bool back_ = true;
     std::vector<double> kept_;  // features [steps][members][samples][F]
 };
 

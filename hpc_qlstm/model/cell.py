@@ -19,11 +19,11 @@ class Cell:
     """The cell over T time steps of a batch; remembers what the reverse sweep needs.
 
     A step's z holds the four gates' VQC outputs in the order of GATES, (4, B, d_h). c_0 = 0.
-    Call `forward` for t = 0 .. T-1, then `reverse` for t = T-1 .. 0.
+    Call `forward` for t = 0 .. T-1, then `reverse` for t = T-1 .. 0, unless made without `back`.
     """
 
-    def __init__(self, steps: int, batch: int, hidden_size: int) -> None:
-        self._cell = create_cell(steps, batch * hidden_size)
+    def __init__(self, steps: int, batch: int, hidden_size: int, *, back: bool = True) -> None:
+        self._cell = create_cell(steps, batch * hidden_size, back=back)
 
     def forward(self, t: int, z: Float, hidden: Float) -> None:
         """Step t: from z (4, B, d_h) to h_t, written into `hidden` (B, d_h)."""

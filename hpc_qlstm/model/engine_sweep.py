@@ -27,7 +27,14 @@ class EngineSweep:
     """
 
     def __init__(
-        self, group: LocalGates, flat: Float, x: Float, place: Place, outputs: Float
+        self,
+        group: LocalGates,
+        flat: Float,
+        x: Float,
+        place: Place,
+        outputs: Float,
+        *,
+        back: bool,
     ) -> None:
         self._group, self._x, self._place, self._outputs = group, x, place, outputs
         self._members = group.members
@@ -44,6 +51,7 @@ class EngineSweep:
                 row[:, m.circuit.weight_count :].reshape(group.sets, 2, -1)
                 for row, m in zip(rows, self._members, strict=True)
             ]
+        self._back, self._calls = back, 0
         self._columns = [np.array(m.picks) for m in self._members]
         self._values: list[list[Float]] = []
         self._features: list[list[Float]] = []
@@ -61,8 +69,11 @@ class EngineSweep:
         # x_t backwards, so that -1 - k is its column k, as picks have it.
         source = np.concatenate([state, self._x[:, t, ::-1]], axis=1)
         features = [np.take(source, columns, axis=1) for columns in self._columns]
+        if not self._back:
+            self._features.clear()
         self._features.append(features)
-        values = [self._evaluated(m) for m in range(len(features))]
+        values = [self._evaluated(m, self._calls) for m in range(len(features))]
+        self._calls += 1
         self.expectations = values
         begin = 0
         for m, outputs in enumerate(values):
@@ -72,7 +83,7 @@ class EngineSweep:
             end = begin + outputs.shape[2]
             self._outputs[:, :, begin:end] = outputs
             begin = end
-        if self._maps is not None:
+        if self._maps is not None and self._back:
             self._values.append(values)
         self._group.engine_seconds += perf_counter() - start
 
@@ -114,15 +125,15 @@ class EngineSweep:
     def release(self) -> None:
         """See GateSweep."""
 
-    def _evaluated(self, m: int) -> Float:
-        """The outputs of partition m at the newest step; NaN after a failure, here or elsewhere."""
+    def _evaluated(self, m: int, call: int) -> Float:
+        """The outputs of partition m at the newest step, the call of this number; NaN after a
+        failure, here or elsewhere."""
         group, circuit = self._group, self._members[m].circuit
-        step = len(self._features) - 1
-        features, weights = self._features[step][m], self._weights[m]
+        features, weights = self._features[-1][m], self._weights[m]
         if not self._may_fail:
             return group.engines[m].expectations_group(circuit, features, weights)
         if group.failure is None and np.isfinite(features).all():
-            draw = self._draw(m, step, features.shape[0]) if self._drawing else None
+            draw = self._draw(m, call, features.shape[0]) if self._drawing else None
             try:
                 return group.engines[m].expectations_group(circuit, features, weights, draw)
             except EngineError as error:

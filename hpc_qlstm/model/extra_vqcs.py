@@ -26,6 +26,8 @@ class ExtraVqcs:
         x: Float,
         place: Place,
         sequence: bool,
+        *,
+        back: bool,
     ) -> None:
         assert local.hidden is not None
         assert local.prediction is not None
@@ -33,8 +35,8 @@ class ExtraVqcs:
         self._exchange, self._slot, self._sequence = exchange, slot, sequence
         self._outputs = exchange.outputs(slot, 1, batch)
         send = self._outputs.send
-        self._hidden = local.hidden.begin(flat, x, place, send)
-        self._prediction = local.prediction.begin(flat, x, place, send)
+        self._hidden = local.hidden.begin(flat, x, place, send, back=back)
+        self._prediction = local.prediction.begin(flat, x, place, send, back=back)
 
     def hidden(self, t: int, state: Float) -> Float:
         """h_t (B, d_h) from o*tanh(c_t) (B, d_h)."""
@@ -51,7 +53,7 @@ class ExtraVqcs:
         return seen
 
     def start_back(self, rows: Float) -> None:
-        """Begin the way back; rows (B, R): see `Sweep.start_back`."""
+        """Begin the way back; rows (B, R): see `CellSweep.start_back`."""
         self._rows = rows
         batch = rows.shape[0]
         self._inputs = self._exchange.inputs(self._slot, batch, of_state=True)

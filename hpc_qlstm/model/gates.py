@@ -94,14 +94,17 @@ class LocalGates:
         parts = [sweep.expectations for sweep in self.newest]
         return [np.concatenate(values, axis=1) for values in zip(*parts, strict=True)]
 
-    def begin(self, flat: Float, x: Float, place: Place, outputs: Float) -> GateSweep:
+    def begin(
+        self, flat: Float, x: Float, place: Place, outputs: Float, *, back: bool = True
+    ) -> GateSweep:
         """Start a sweep over x (B, T, d_x) with the flat weights.
 
-        outputs (n, B, width): where each step's outputs go.
+        outputs (n, B, width): where each step's outputs go. back: whether the way back follows;
+        without it, memory does not grow with T.
         """
         if self.native is not None:
-            return self.native.begin(flat, x, outputs)
-        return EngineSweep(self, flat, x, place, outputs)
+            return self.native.begin(flat, x, outputs, back=back)
+        return EngineSweep(self, flat, x, place, outputs, back=back)
 
     def take_failure(self) -> EngineError | None:
         """The EngineError of the first engine that failed, if any; it is forgotten here."""

@@ -29,22 +29,27 @@ class GeneralSweep:
         flat: Float,
         mixing: Float | None,
         place: Place,
+        *,
+        back: bool,
     ) -> None:
         batch, self.steps, _ = x.shape
         self._wiring, self._exchange, self._mixing = wiring, exchange, mixing
         self._local = local
         self._cell_steps = self.steps if exchange.updates_cell else 0
-        self._cell = local.take_cell(self._cell_steps, batch, wiring.hidden_size)
+        self._back = back
+        self._cell = local.take_cell(self._cell_steps, batch, wiring.hidden_size, back=back)
         self._outputs = exchange.outputs(slot, 4, batch)
         self._shared = exchange.shared(slot, 1, batch)
         self._state: Float = np.zeros((batch, wiring.hidden_size))
         looked_at = self.steps if wiring.sequence else 1
         self.read: Float = np.empty((looked_at, batch, wiring.hidden_size))
         self._unmixed: list[Float] = []
-        self.gates = local.gates.begin(flat, x, place, self._outputs.send)
+        self.gates = local.gates.begin(flat, x, place, self._outputs.send, back=back)
         self._extras: ExtraVqcs | None = None
         if local.hidden is not None:
-            self._extras = ExtraVqcs(local, exchange, slot, flat, x, place, wiring.sequence)
+            self._extras = ExtraVqcs(
+                local, exchange, slot, flat, x, place, wiring.sequence, back=back
+            )
         self._slot, self._batch = slot, batch
 
     def begin(self, t: int) -> None:
@@ -58,7 +63,8 @@ class GeneralSweep:
         state = self._shared.buffer[0]
         if self._exchange.updates_cell:
             if self._mixing is not None:
-                self._unmixed.append(z.copy())
+                if self._back:
+                    self._unmixed.append(z.copy())
                 z = mix(z, self._mixing)
             self._cell.forward(t, z, state)
         self._shared.share()
@@ -123,6 +129,6 @@ class GeneralSweep:
     def release(self) -> None:
         """See CellSweep."""
         self.gates.release()
-        self._local.give_cell(self._cell, self._cell_steps, self._batch)
+        self._local.give_cell(self._cell, self._cell_steps, self._batch, back=self._back)
         if self._extras is not None:
             self._extras.release()

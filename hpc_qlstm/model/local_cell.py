@@ -31,19 +31,20 @@ class LocalCell:
     gates: LocalGates
     hidden: LocalGates | None = None
     prediction: LocalGates | None = None
-    _cells: dict[tuple[int, int], list[Cell]] = field(default_factory=dict, repr=False)
+    _cells: dict[tuple[int, int, bool], list[Cell]] = field(default_factory=dict, repr=False)
     _arrays: dict[tuple[int, ...], Float] = field(default_factory=dict, repr=False)
 
-    def take_cell(self, steps: int, batch: int, hidden_size: int) -> Cell:
+    def take_cell(self, steps: int, batch: int, hidden_size: int, *, back: bool) -> Cell:
         """A cell for a sweep, which `give_cell` gives back: its memory costs more than its use."""
-        free = self._cells.get((steps, batch))
-        return free.pop() if free else Cell(steps, batch, hidden_size)
+        free = self._cells.get((steps, batch, back))
+        return free.pop() if free else Cell(steps, batch, hidden_size, back=back)
 
-    def give_cell(self, cell: Cell, steps: int, batch: int) -> None:
+    def give_cell(self, cell: Cell, steps: int, batch: int, *, back: bool) -> None:
         """The sweep is over."""
-        if (steps, batch) not in self._cells and len(self._cells) >= _MOST_KEPT:
+        key = (steps, batch, back)
+        if key not in self._cells and len(self._cells) >= _MOST_KEPT:
             self._cells.clear()
-        self._cells.setdefault((steps, batch), []).append(cell)
+        self._cells.setdefault(key, []).append(cell)
 
     def zeros(self, rows: int) -> Float:
         """Zeros (rows, weights) for the gradients of a batch; the same memory in every call."""

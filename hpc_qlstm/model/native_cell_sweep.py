@@ -28,6 +28,8 @@ class NativeCellSweep:
         native: NativeSweeps,
         exchange: Exchange,
         flat: Float,
+        *,
+        back: bool,
     ) -> None:
         batch, self.steps, _ = x.shape
         self._exchange, self._slot = exchange, slot
@@ -40,7 +42,7 @@ class NativeCellSweep:
         looked_at = self.steps if wiring.sequence else 1
         self.read: Float = np.empty((looked_at, batch, wiring.hidden_size))
         self.to_x: Float | None = None
-        self.gates = native.begin(flat, x, outputs.send)
+        self.gates = native.begin(flat, x, outputs.send, back=back)
         self._step = step = self.gates.with_cell(
             outputs.received,
             outputs.counts,

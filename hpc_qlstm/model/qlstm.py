@@ -228,7 +228,7 @@ class QLSTM:
         """Predictions on ranks that update the cell, None on others. Collective on the row."""
         if not x.shape[0]:
             return np.empty(self.prediction_shape(x))
-        sweeps = self._forward(flat, x, local, exchange, place)
+        sweeps = self._forward(flat, x, local, exchange, place, back=False)
         read = self._read(flat, sweeps[0].read) if exchange.updates_cell else None
         for sweep in sweeps:
             sweep.release()
@@ -330,9 +330,11 @@ class QLSTM:
         exchange: Exchange,
         place: Place | None,
         parts: Sequence[slice] = (),
+        *,
+        back: bool = True,
     ) -> list[CellSweep]:
         mixing = self.layout.mixing(flat)
-        return forward(x, self._wiring, local, exchange, flat, mixing, place, parts)
+        return forward(x, self._wiring, local, exchange, flat, mixing, place, parts, back=back)
 
     def _read(self, flat: Float, read: Float) -> Float:
         predictions = predict(read, *self.layout.readout_views(flat))

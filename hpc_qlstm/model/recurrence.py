@@ -30,10 +30,13 @@ def forward(
     mixing: Float | None = None,
     place: Place | None = None,
     parts: Sequence[slice] = (),
+    *,
+    back: bool = True,
 ) -> list[CellSweep]:
     """Run T steps over x (B, T, d_x); collective on the row. h_0 = c_0 = 0.
 
     parts: consecutive samples that take turns, by default all at once. Gives a sweep for each.
+    back: whether `reverse` follows; without it, memory does not grow with T.
     """
     place = place or Place()
     native = local.gates.native
@@ -41,9 +44,11 @@ def forward(
     for slot, part in enumerate(parts or [slice(0, x.shape[0])]):
         piece, where = np.ascontiguousarray(x[part]), place.after(part.start)
         if native is None or mixing is not None or local.hidden is not None:
-            sweeps.append(GeneralSweep(piece, slot, wiring, local, exchange, flat, mixing, where))
+            sweeps.append(
+                GeneralSweep(piece, slot, wiring, local, exchange, flat, mixing, where, back=back)
+            )
         else:
-            sweeps.append(NativeCellSweep(piece, slot, wiring, native, exchange, flat))
+            sweeps.append(NativeCellSweep(piece, slot, wiring, native, exchange, flat, back=back))
     local.gates.newest = [sweep.gates for sweep in sweeps]
     steps = x.shape[1]
     for t in range(steps):

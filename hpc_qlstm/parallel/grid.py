@@ -47,7 +47,11 @@ def process_grid(
         if size > count and size % count:
             multiples = ", ".join(str(count * k) for k in range(2, 5))
             allowed = f"1 to {count}, or a multiple of {count} ({multiples}, ...)"
-            raise InputError(f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}")
+            others = ", ".join(map(str, allowed_replicas(size, count)))
+            raise InputError(
+                f"MPI: {size} ranks do not fit {count} partitions, allowed: {allowed}; or these, "
+                f"with parallel.replicas {others}"
+            )
         replicas = max(1, size // count)
     elif size % replicas or size // replicas > count:
         allowed = ", ".join(map(str, allowed_replicas(size, count))) or "none of this many ranks"

@@ -147,7 +147,7 @@ def warnings_for(
     if never.size:
         messages.append(
             f"partition: hidden units {_listed(never)} can never see the input "
-            "(strategy broadcast_input or overlap, or model.mix, would let them)"
+            "(strategy broadcast_input or overlap, deeper circuits, or model.mix may let them)"
         )
     if late.size:
         messages.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -133,10 +134,15 @@ def continue_run(run: RunDirectory, config: Config, history: Iterable[Record]) -
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file so that it is never seen incomplete."""
+    """Write a text file so that it is never seen incomplete. Raises OSError with its name."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def open_run_directory(

@@ -122,10 +122,11 @@ Numbers step_by_step(const Problem& p, const Kernel& kernel, PartitionSweep& gat
     return all;
 }
 
-// fused: in one call between two collectives, else as where the cell's values are broadcast.
+// fused: in one call between two collectives, else as where the cell's values are broadcast; back:
+// with the way back, else what comes out before it.
 Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, bool sequence,
-                  bool fused) {
-    gates.begin(kSteps, kSamples);
+                  bool fused, bool back = true) {
+    gates.begin(kSteps, kSamples, back);
     const std::size_t part = kSets * kSamples * p.width, looked = sequence ? kSteps : 1;
     Numbers all, gathered(p.parts * part), state(kSamples * p.hidden);
     Numbers read(looked * kSamples * p.hidden);
@@ -151,6 +152,7 @@ Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, boo
         const auto begin = read.begin() + static_cast<std::ptrdiff_t>(sequence ? t * size : 0);
         all.insert(all.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
     }
+    if (!back) return all;
     Numbers rows(kSamples * kSets * 2, 0.0), cotangents(kSets * size);
     Numbers to_inputs(p.parts * kSamples * 2), to_x(kSamples * kSteps * kInputs);
     sweep.start_back({p.to_read.data(), rows.data(), kSets * 2, to_inputs.data(), 2,
@@ -186,6 +188,13 @@ int main() {
             CellSweep sweep(gates, kernel);
             for (const bool sequence : {false, true}) {
                 const Numbers expected = step_by_step(p, kernel, gates, sequence);
+                Numbers before = in_common(p, sweep, gates, sequence, true, false);
+                before.insert(before.end(), expected.begin() + static_cast<std::ptrdiff_t>(
+                                                before.size()), expected.end());
+                if (before != expected) {
+                    ++failures;
+                    std::printf("%s, %zu other units: forward alone differs\n", kernel.isa, others);
+                }
                 for (const bool fused : {false, true}) {
                     if (in_common(p, sweep, gates, sequence, fused) == expected) continue;
                     ++failures;

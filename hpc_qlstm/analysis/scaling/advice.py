@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpc_qlstm.analysis.scaling.calibrate import measure_machine
 from hpc_qlstm.analysis.scaling.costs import predictable
-from hpc_qlstm.analysis.scaling.interconnect import load_interconnect
+from hpc_qlstm.analysis.scaling.interconnect import load_interconnect, shared_memory
 from hpc_qlstm.analysis.scaling.machine import load_machine
+from hpc_qlstm.analysis.scaling.model import with_threads
 from hpc_qlstm.analysis.scaling.recommend import grid_rows, reason, recommend
 from hpc_qlstm.config import Config
 from hpc_qlstm.parallel import SerialCommunicator
-
-SHARED_MEMORY = "shared-memory"
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,23 @@ def best_grid(
         what = "times are predicted for simulated cells of four VQCs alone"
         return Advice(f"grids are not compared: {what}", [], [])
     network = None if interconnect is None else load_interconnect(interconnect)
+    # A file of an interconnect says how many ranks share a node; else all do.
+    of_node = min(ranks, network.ranks_per_node) if network else ranks
     if machine_file is not None:
         machine, where = load_machine(machine_file), f"by {machine_file}"
+        chosen = with_threads(config, machine.threads)
     else:
-        machine = measure_machine(SerialCommunicator(), [config], [1])
-        where, network = "timed here", network or load_interconnect(SHARED_MEMORY)
-    between = "messages as measured" if network is None else f"messages of {network.name}"
-    # A file of an interconnect says how many ranks share a node; else all do.
-    of_node = min(ranks, network.ranks_per_node) if interconnect and network else ranks
-    threads = max(1, machine.cores // of_node)
-    candidates = recommend(config, ranks, machine, network)
-    sentences = [reason(candidates, threads), f"to set: {candidates[0].settings}"]
+        chosen = with_threads(config, max(1, (os.cpu_count() or 1) // of_node))
+        machine, where = measure_machine(SerialCommunicator(), [chosen], [1]), "timed here"
+    inside = "as measured" if machine.with_ranks(ranks).allgather else f"of {shared_memory().name}"
+    between = f"messages {inside}"
+    if network is not None:
+        between = f"messages of {network.name}" + (f", in a node {inside}" if of_node > 1 else "")
+    candidates = recommend(chosen, ranks, machine, network)
+    sentences = [
+        reason(candidates, chosen.engine.threads),
+        f"to set: {candidates[0].settings}",
+    ]
     if of_node > machine.cores:
         sentences.append(f"{of_node} ranks share the {machine.cores} cores of a node: take fewer")
     title = f"grids of {ranks} rank{'s' if ranks > 1 else ''}, predicted ({where}, {between})"

@@ -28,7 +28,6 @@ from hpc_qlstm.analysis.scaling.plan import Cell, Point
 from hpc_qlstm.analysis.scaling.timing import call_seconds, circuit_curves, message_curves
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
-from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.parallel import Communicator, mpi_library, processor_name
 from hpc_qlstm.training.setup import build_model
@@ -59,7 +58,6 @@ def measure_machine(
 ) -> Machine:
     """The machine under this job, with what these configurations' circuits cost, measured on each
     number of ranks up to those of `comm`. Collective; the same on every rank."""
-    small = [rest_config(each, configs[0]) for each in settings]
     counts = sorted({count for count in ranks if count <= comm.size} | {1})
     found: list[Busy] = []
     for count in counts:
@@ -67,17 +65,21 @@ def measure_machine(
         team = comm.split(0 if comm.rank < count else 1)
         busy = None
         if comm.rank < count:
-            fitting = [each for each in small if fits(each, count)]
-            busy = _measure_busy(team, configs, fitting)
+            small = [rest_config(each, configs[0], count) for each in settings]
+            busy = _measure_busy(team, configs, small)
         comm.sleep_until_all()
         team.free()
         found.append(comm.bcast_object(busy))
-    return Machine(processor_name(), os.cpu_count() or 1, mpi_library(comm), tuple(found))
+    threads = max(1, configs[0].engine.threads)
+    return Machine(processor_name(), os.cpu_count() or 1, mpi_library(comm), tuple(found), threads)
 
 
-def rest_config(setting: tuple[int, int, int, int, int], like: Config) -> Config:
-    """The configuration of one of SETTINGS, with threads and exchange as in `like`."""
+def rest_config(setting: tuple[int, int, int, int, int], like: Config, ranks: int) -> Config:
+    """The configuration of one of SETTINGS, with threads and exchange as in `like`; with a
+    partition for each of so many ranks where these do not fit its own."""
     count, units, depth, batch, window = setting
+    if ranks > count and ranks % count:
+        count = ranks
     return load_config(
         {
             "model": {"hidden_size": count * units, "depth": depth},
@@ -91,12 +93,6 @@ def rest_config(setting: tuple[int, int, int, int, int], like: Config) -> Config
             },
         }
     )
-
-
-def fits(config: Config, ranks: int) -> bool:
-    """Whether the partitions of one of SETTINGS fit so many ranks."""
-    count = config.partition.count or 1
-    return ranks <= count or ranks % count == 0
 
 
 def median_machine(machines: Sequence[Machine]) -> Machine:
@@ -138,8 +134,6 @@ def _median_busy(several: Sequence[Busy]) -> Busy:
 
 
 def _measure_busy(team: Communicator, configs: Sequence[Config], small: Sequence[Config]) -> Busy:
-    if not small:
-        raise InputError(f"no setting of the calibration fits {team.size} ranks")
     models: list[tuple[QLSTM, int, str]] = []
     known = set[str]()
     for config in (*configs, *small):
@@ -147,7 +141,7 @@ def _measure_busy(team: Communicator, configs: Sequence[Config], small: Sequence
         threads = max(1, config.engine.threads)
         model = build_model(config, plan.input_size, plan.output_size, threads)
         for m, circuit in enumerate(model.circuits):
-            key = circuit_key(circuit, threads)
+            key = circuit_key(circuit, config, m)
             if key not in known:
                 known.add(key)
                 models.append((model, m, key))

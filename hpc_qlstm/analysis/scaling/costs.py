@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpc_qlstm.analysis.scaling.calibrate import measure_machine, median_machine
 from hpc_qlstm.analysis.scaling.machine import Machine, load_machine, machine_text
+from hpc_qlstm.analysis.scaling.model import hash_text
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root
@@ -28,7 +29,8 @@ def circuits_text(config: Config) -> str:
 
 def predictable(config: Config) -> bool:
     """Whether the model says something about it, and measuring it costs no quantum processor."""
-    cell = config.model.gates == "vqc" and not config.model.extra_vqcs
+    model = config.model
+    cell = model.gates == "vqc" and not model.extra_vqcs and not model.mix
     return cell and config.engine.name != "primitive"
 
 
@@ -36,15 +38,22 @@ def predictable(config: Config) -> bool:
 class Costs:
     """Measures the machine for one part of a study and stores it.
 
-    folder: of these files; part: of the study; wanted: False where nothing is to be measured;
-    configs: those to be predicted; ranks: numbers of ranks of the study.
+    root: where studies keep theirs, each in a folder of its own; part: of the study; wanted: False
+    where nothing is to be measured; configs: those to be predicted; ranks: numbers of ranks of the
+    study.
     """
 
-    folder: Path
+    root: Path
     part: tuple[int, int]
     wanted: bool
     configs: Sequence[Config]
     ranks: Sequence[int]
+
+    @property
+    def folder(self) -> Path:
+        """Of this study: what others measured, with other circuits or ranks, is not for it."""
+        what = json.dumps([sorted(map(circuits_text, self.configs)), sorted(set(self.ranks))])
+        return self.root / hash_text(what)
 
     def measure(self, comm: Communicator, when: str, say: Say) -> None:
         """Measure and store; `when` tells one measurement from another. Collective."""
@@ -66,15 +75,19 @@ class Costs:
         on_root(comm, store)
 
 
-def stored_machine(folder: Path) -> Machine | None:
+def stored_machine(folder: Path) -> tuple[Machine | None, list[str]]:
     """All measurements of a study's folder as one machine: medians of those that measured the same
-    as the newest; None where there is none. Local."""
-    found = sorted(folder.glob("machine-*.json"), key=lambda path: path.stat().st_mtime)
-    machines = [load_machine(path) for path in found]
+    as the newest; None where there is none. Also notes on files that cannot be used. Local."""
+    machines, notes = [], []
+    for path in sorted(folder.glob("machine-*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            machines.append(load_machine(path))
+        except InputError as error:
+            notes.append(f"left out of the predictions: {error}")
     if not machines:
-        return None
+        return None, notes
     shape = _shape(machines[-1])
-    return median_machine([machine for machine in machines if _shape(machine) == shape])
+    return median_machine([each for each in machines if _shape(each) == shape]), notes
 
 
 def _shape(machine: Machine) -> object:

@@ -69,7 +69,7 @@ def extrapolate(
         scale = count / first.ranks if first and kind == "strong" else 1.0
         found.append(Extrapolated(count, best, ratio / scale))
     if not found:
-        raise InputError("; ".join(notes[:2]) or "no number of ranks given")
+        raise InputError(notes[0] if notes else "no number of ranks given")
     return found, notes
 
 

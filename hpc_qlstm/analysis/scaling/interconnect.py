@@ -10,6 +10,7 @@ textbook's algorithms for short messages; long ones are pipelined and pass a lin
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,15 @@ def known_interconnects() -> list[str]:
     """Names of the interconnects that come with the package."""
     folder = resources.files("hpc_qlstm.analysis.scaling") / "interconnects"
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
+
+
+SHARED_MEMORY = "shared-memory"
+
+
+@lru_cache(maxsize=1)
+def shared_memory() -> Interconnect:
+    """Messages inside a node, where none were measured."""
+    return load_interconnect(SHARED_MEMORY)
 
 
 def load_interconnect(name: str) -> Interconnect:

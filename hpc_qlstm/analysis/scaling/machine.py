@@ -7,16 +7,17 @@ them, as a sum of a few terms (`REST`). Models that are to be predicted need not
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from hpc_qlstm.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 
 REST = ("batch", "step", "cell", "rows", "weights")
 """Terms of the rest: a constant of a batch; of a time step; seconds for each time step, sample and
@@ -25,12 +26,22 @@ hidden unit; for each sample and weight that a rank owns; for each weight of the
 DIRECTIONS = ("forward", "reverse")
 
 
+Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
 @dataclass(frozen=True)
 class Curve:
     """Seconds at some sizes, straight lines between them and beyond the last."""
 
-    sizes: tuple[float, ...]
-    seconds: tuple[float, ...]
+    sizes: tuple[Number, ...]
+    seconds: tuple[Number, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sizes or len(self.sizes) != len(self.seconds):
+            raise ValueError("sizes and seconds are not equally many")
+        if any(b <= a for a, b in pairwise(self.sizes)):
+            raise ValueError("sizes do not ascend")
 
     def at(self, size: float) -> float:
         """Seconds at a size; below the first as there, beyond the last on the last line."""
@@ -50,22 +61,38 @@ class Busy:
     seconds against the bytes of a part, or of the buffer; empty for one rank. rest: by REST.
     """
 
-    ranks: int
-    call: float
+    ranks: Count
+    call: Number
     circuits: dict[str, dict[str, Curve]] = field(default_factory=dict)
     allgather: Curve | None = None
     bcast: Curve | None = None
-    rest: dict[str, float] = field(default_factory=dict)
+    rest: dict[str, Number] = field(default_factory=lambda: dict.fromkeys(REST, 0.0))
+
+    def __post_init__(self) -> None:
+        if any(set(curves) != set(DIRECTIONS) for curves in self.circuits.values()):
+            raise ValueError(f"circuits need curves of {' and '.join(DIRECTIONS)}")
+        if set(self.rest) != set(REST):
+            raise ValueError(f"the rest has other terms than {', '.join(REST)}")
+        if {self.allgather is None, self.bcast is None} != {self.ranks == 1}:
+            raise ValueError("messages are measured on two ranks or more, and only there")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine as it was measured. busy: by number of ranks, ascending; cores: of a node."""
+    """A machine as it was measured. busy: by number of ranks, ascending; cores: of a node; threads:
+    of a rank while it was measured."""
 
     processor: str
-    cores: int
+    cores: Count
     mpi: str
     busy: tuple[Busy, ...]
+    threads: Count = 1
+
+    def __post_init__(self) -> None:
+        if not self.busy:
+            raise ValueError("no measurement in it")
+        if any(b.ranks <= a.ranks for a, b in pairwise(self.busy)):
+            raise ValueError("numbers of ranks do not ascend")
 
     def with_ranks(self, ranks: int) -> Busy:
         """The costs measured with the nearest number of ranks that is not larger."""
@@ -84,37 +111,17 @@ def load_machine(path: Path) -> Machine:
         given = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON ({error})") from None
-    try:
-        if given["format"] != FORMAT:
-            raise InputError(f"{path}: format {given['format']!r}, allowed: {FORMAT}")
-        busy = tuple(_busy(each) for each in given["busy"])
-        if not busy:
-            raise InputError(f"{path}: no measurement in it")
-        return Machine(given["processor"], int(given["cores"]), given["mpi"], busy)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    if not isinstance(given, dict) or given.pop("format", None) != FORMAT:
         raise InputError(
-            f"{path}: is no machine as scaling writes it ({type(error).__name__}: {error})"
+            f"{path}: is no machine as this version's scaling writes it; measure it anew"
+        )
+    try:
+        return TypeAdapter(Machine).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise InputError(
+            f"{path}: is no machine as scaling writes it ({place}: {first['msg']})"
         ) from None
-
-
-def _busy(given: Mapping[str, Any]) -> Busy:
-    return Busy(
-        int(given["ranks"]),
-        float(given["call"]),
-        {
-            key: {way: _curve(curves[way]) for way in DIRECTIONS}
-            for key, curves in given["circuits"].items()
-        },
-        None if given["allgather"] is None else _curve(given["allgather"]),
-        None if given["bcast"] is None else _curve(given["bcast"]),
-        {name: float(given["rest"][name]) for name in REST},
-    )
-
-
-def _curve(given: Mapping[str, Sequence[float]]) -> Curve:
-    sizes, seconds = (tuple(map(float, given[name])) for name in ("sizes", "seconds"))
-    if not sizes or len(sizes) != len(seconds):
-        raise ValueError("a curve of unequal lengths")
-    return Curve(sizes, seconds)

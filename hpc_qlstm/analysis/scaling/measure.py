@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hpc_qlstm.analysis.reproduce.campaign import stored as stored_cell
 from hpc_qlstm.analysis.scaling.plan import Cell
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset, WindowSource
@@ -23,6 +25,12 @@ from hpc_qlstm.training.trainer import Trainer
 COMPARED = 3
 """Batches of a cell that is run on one rank for its losses alone. A model that has grown with P
 takes P times as long there; every loss but the first depends on the gradients of all before."""
+
+_COMPLETE = {
+    "grid", "hosts", "losses", "machine", "partitions", "qubits", "slowest", "step_seconds",
+    "title", "versions", "warnings",
+}  # fmt: skip
+"""What a stored result needs."""
 
 Result = dict[str, Any]
 """What is stored of a cell: plain numbers, strings and lists."""
@@ -92,6 +100,24 @@ def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = l
         },
         "versions": package_versions(),
     }
+
+
+def stored(folder: Path, cell: Cell) -> Result | None:
+    """A cell's stored result; None where there is none, or one that is damaged. Local."""
+    result = stored_cell(folder, cell)
+    if result is None or not set(result) >= _COMPLETE:
+        return None
+    try:
+        step, slowest = result["step_seconds"], result["slowest"]
+        if cell.timed and not (step["median"] > 0 and sum(slowest[name] for name in SHARES) > 0):
+            return None
+        for name in ("batches", "train", "test"):
+            list(map(float.fromhex, result["losses"][name]))
+        [int(number) for number in (*result["grid"], result["partitions"], *result["qubits"])]
+        dict(result["machine"]), list(result["warnings"]), int(result["hosts"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return result
 
 
 def full_batches(data: WindowSource, batch: int, steps: int) -> Dataset:

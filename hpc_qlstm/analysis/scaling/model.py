@@ -3,7 +3,7 @@
 A step of T time steps on a grid of R replicas of rows of S ranks takes, on the rank that updates
 the cell,
 
-    T (call + sum over its partitions of circuits(B_r)) + messages + rest,
+    T (2 call + sum over its partitions of circuits(B_r)) + messages + rest,
 
 B_r samples being its share of the batch. Messages: T times an Allgather of gate outputs, a Bcast
 of h_t, a Bcast of cotangents, an Allgather of input gradients over the row (the Bcasts with
@@ -15,12 +15,13 @@ are those of an interconnect, added to what they take inside a node.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hpc_qlstm.analysis.scaling.interconnect import Interconnect
+from hpc_qlstm.analysis.scaling.interconnect import Interconnect, shared_memory
 from hpc_qlstm.analysis.scaling.machine import Busy, Machine
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.config import Config
@@ -76,11 +77,15 @@ class StepSizes:
     replicated: bool
 
 
-def circuit_key(circuit: Circuit, threads: int) -> str:
-    """Equal for circuits that take the same time."""
+def circuit_key(circuit: Circuit, config: Config, m: int = 0) -> str:
+    """Equal for circuits of partitions m that take the same time: all that decides it."""
+    engine = config.engine.of_partition(m)
+    settings = engine.model_dump(mode="json", exclude={"threads", "backends"})
+    how = json.dumps([settings, config.model.affine], sort_keys=True)
     gates = "".join(f"{gate.name}{'' if gate.angle is None else 'a'}" for gate in circuit.gates)
     place = f"{circuit.qubits}q {circuit.features}f {circuit.outputs}o {circuit.weight_count}w"
-    return f"{place} {len(circuit.gates)}g {hash_text(gates)} {threads}t"
+    place = f"{place} {len(circuit.gates)}g {hash_text(gates)}"
+    return f"{place} {engine.name} {hash_text(how)} {max(1, engine.threads)}t"
 
 
 @lru_cache(maxsize=1024)
@@ -93,9 +98,9 @@ def step_sizes(
     config: Config, model: QLSTM, steps: int, ranks: int, replicas: int | None = None
 ) -> StepSizes:
     """The sizes of a full batch's step of windows of so many steps. Raises InputError where the
-    grid does not fit; models with extra VQCs or classical gates are not predicted."""
-    if model.extra_circuits or config.model.gates == "linear":
-        raise InputError("times are predicted for cells of four VQCs alone")
+    grid does not fit; models with mixing, extra VQCs or classical gates are not predicted."""
+    if model.extra_circuits or config.model.gates == "linear" or config.model.mix:
+        raise InputError("times are predicted for cells of four VQCs without mixing alone")
     given = config.parallel.replicas if replicas is None else replicas
     grid = process_grid(ranks, 0, partition_costs(model), given)
     bounds = block_bounds(config.training.batch_size)
@@ -103,7 +108,6 @@ def step_sizes(
     samples = max(part[-1] - part[0] for part in shares)
     block = _busiest(model, grid)
     parts, layout = model.partition, model.layout
-    threads = max(1, config.engine.threads)
     sections = [layout.section(each) for each in grid.blocks]
     shared = layout.shared.stop - layout.shared.start
     own = layout.section(block)
@@ -113,7 +117,7 @@ def step_sizes(
         steps,
         samples,
         model.hidden_size,
-        tuple(circuit_key(model.circuits[m], threads) for m in block),
+        tuple(circuit_key(model.circuits[m], config, m) for m in block),
         len(GATES) * max(sum(parts.outputs[m] for m in each) for each in grid.blocks),
         max(sum(len(parts.inputs[m]) for m in each) for each in grid.blocks),
         max(sent_rows(bounds, grid.replicas)),
@@ -173,11 +177,13 @@ def message_seconds(
 
 def _allgather(ranks: int, part: float, busy: Busy, interconnect: Interconnect | None) -> float:
     """Inside a node as measured, where more ranks take more rounds and bring more parts; then
-    between nodes."""
+    between nodes. A machine that was measured on one rank has messages of shared memory."""
     inside = min(ranks, interconnect.ranks_per_node) if interconnect else ranks
     between = interconnect.allgather(ranks, part) if interconnect else 0.0
-    if busy.allgather is None or inside == 1:
+    if inside == 1:
         return between
+    if busy.allgather is None:
+        return between + shared_memory().allgather(inside, part)
     rounds = _rounds(inside) - _rounds(busy.ranks)
     parts = (inside - 1) / (busy.ranks - 1)
     return between + busy.allgather.at(part * parts) + max(0, rounds) * busy.allgather.at(0)
@@ -186,8 +192,10 @@ def _allgather(ranks: int, part: float, busy: Busy, interconnect: Interconnect |
 def _bcast(ranks: int, size: float, busy: Busy, interconnect: Interconnect | None) -> float:
     inside = min(ranks, interconnect.ranks_per_node) if interconnect else ranks
     between = interconnect.bcast(ranks, size) if interconnect else 0.0
-    if busy.bcast is None or inside == 1:
+    if inside == 1:
         return between
+    if busy.bcast is None:
+        return between + shared_memory().bcast(inside, size)
     return between + busy.bcast.at(size) * _rounds(inside) / _rounds(busy.ranks)
 
 
@@ -200,12 +208,11 @@ def predict_sizes(
 ) -> StepPrediction:
     """The step of these sizes. Raises KeyError for a circuit that was not measured.
 
-    More ranks than a node has cores, without an interconnect, take turns on them.
+    More ranks than a node has cores take turns; with an interconnect there are enough of them.
     """
     busy = machine.with_ranks(sizes.ranks)
     turns = 1.0 if interconnect else max(1.0, sizes.ranks / machine.cores)
-    if busy.ranks > machine.cores:
-        turns = max(1.0, sizes.ranks / busy.ranks)  # measured while they took turns
+    turns /= max(1.0, busy.ranks / machine.cores)  # measured while these took turns
     rest = sum(a * b for a, b in zip(rest_terms(sizes), busy.rest.values(), strict=True))
     return StepPrediction(
         sizes.grid,
@@ -223,7 +230,8 @@ def predict_step(
     replicas: int | None = None,
 ) -> StepPrediction:
     """A training step of a configuration on so many ranks. Raises InputError where it does not fit
-    or has circuits that were not measured."""
+    or has circuits that were not measured. `engine.threads` 0: as many as were measured with."""
+    config = with_threads(config, machine.threads)
     model, steps = plan_of(config)
     sizes = step_sizes(config, model, steps, ranks, replicas)
     try:
@@ -233,6 +241,14 @@ def predict_step(
             f"the machine's file has no times of the circuit {error}; hpc-qlstm scaling measures "
             "those of its configuration, and of what it is told to --vary"
         ) from None
+
+
+def with_threads(config: Config, threads: int) -> Config:
+    """The configuration with so many threads of a rank, where it leaves them open."""
+    if config.engine.threads:
+        return config
+    engine = config.engine.model_copy(update={"threads": threads})
+    return config.model_copy(update={"engine": engine})
 
 
 def plan_of(config: Config) -> tuple[QLSTM, int]:

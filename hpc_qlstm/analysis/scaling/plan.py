@@ -166,7 +166,10 @@ def plan_cells(points: Sequence[Point], repeats: int, epochs: int, steps: int) -
             alone.remove(cell.model)
             varied = f", {cell.point.variant}" if cell.point.variant else ""
             what = f"to compare with P = {cell.point.ranks}{varied}"
-            point = Point(cell.point.config, 1, what)
+            # One rank is one replica; how ranks share the work changes no bit.
+            parallel = cell.point.config.parallel.model_copy(update={"replicas": None})
+            alike = cell.point.config.model_copy(update={"parallel": parallel})
+            point = Point(alike, 1, what)
             cells.append(Cell(point, 0, 1, steps, timed=False))
     return cells
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hpc_qlstm.analysis.reproduce.campaign import stored
 from hpc_qlstm.analysis.scaling.costs import Costs, circuits_text, stored_machine
 from hpc_qlstm.analysis.scaling.figure import draw_scaling
 from hpc_qlstm.analysis.scaling.machine import Machine, machine_text
-from hpc_qlstm.analysis.scaling.measure import Result, measure
+from hpc_qlstm.analysis.scaling.measure import Result, measure, stored
 from hpc_qlstm.analysis.scaling.model import predict_step
 from hpc_qlstm.analysis.scaling.plan import (
     KINDS,
@@ -119,11 +118,11 @@ def scaling(
         if len(measured) < len(cells):
             return None
         try:
-            machine = stored_machine(folder / "costs") if model else None
+            machine, unusable = stored_machine(costs.folder) if model else (None, [])
             if machine is not None:
                 replace_text(folder / "machine.json", machine_text(machine))
             predict = None if machine is None else partial(_predicted, machine)
-            return _write(kind, points, measured, folder, notes, command, predict)
+            return _write(kind, points, measured, folder, [*notes, *unusable], command, predict)
         except OSError as error:
             raise _unwritable(folder, error) from None
 

@@ -14,6 +14,7 @@ from hpc_qlstm.analysis.scaling.machine import Machine
 from hpc_qlstm.analysis.scaling.model import plan_of
 from hpc_qlstm.analysis.scaling.plan import varied
 from hpc_qlstm.config import Config
+from hpc_qlstm.errors import InputError
 from hpc_qlstm.training.run_directory import replace_text
 
 WORTH = 0.25
@@ -90,7 +91,10 @@ def compare(
     """
     rows = []
     for chosen, variant in varied(config, vary):
-        found, _ = extrapolate("strong", chosen, ranks, machine, interconnect)
+        try:
+            found, _ = extrapolate("strong", chosen, ranks, machine, interconnect)
+        except InputError as error:
+            raise InputError(f"{variant}: {error}") from None
         model, steps = plan_of(chosen)
         rows.append(
             Limits(
