@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpc_qlstm.analysis.scaling.calibrate import measure_machine
 from hpc_qlstm.analysis.scaling.costs import predictable
-from hpc_qlstm.analysis.scaling.interconnect import load_interconnect, shared_memory
+from hpc_qlstm.analysis.scaling.interconnect import SHARED_MEMORY, load_interconnect
 from hpc_qlstm.analysis.scaling.machine import load_machine
 from hpc_qlstm.analysis.scaling.model import with_threads
 from hpc_qlstm.analysis.scaling.recommend import grid_rows, reason, recommend
@@ -45,10 +45,12 @@ def best_grid(
     else:
         chosen = with_threads(config, max(1, (os.cpu_count() or 1) // of_node))
         machine, where = measure_machine(SerialCommunicator(), [chosen], [1]), "timed here"
-    inside = "as measured" if machine.with_ranks(ranks).allgather else f"of {shared_memory().name}"
-    between = f"messages {inside}"
+    measured = machine.with_ranks(ranks).allgather is not None
+    between = f"messages {'as measured' if measured else f'of {SHARED_MEMORY}'}"
     if network is not None:
-        between = f"messages of {network.name}" + (f", in a node {inside}" if of_node > 1 else "")
+        between = f"messages of {network.name}"
+        if of_node > 1:
+            between += f", in a node {'as measured' if measured else f'of {SHARED_MEMORY}'}"
     candidates = recommend(chosen, ranks, machine, network)
     sentences = [
         reason(candidates, chosen.engine.threads),
