@@ -23,11 +23,14 @@ def test_an_epoch_takes_about_as_long(write_config):
             engine={"threads": 1},
         )
     )
-    found = measure_time(config, build_dataset(config))
-    history = hpc_qlstm.train(config, quiet=True).history
-    seconds = np.median([record["seconds"]["total"] for record in history])
-    # Coarse, because other work may slow down the one or the other.
-    assert 0.25 < found.epoch / seconds < 4
+    ratios: list[float] = []
+    # Coarse, and more than once, because other work may slow down the one or the other.
+    while not ratios or (len(ratios) < 5 and not 0.25 < ratios[-1] < 4):
+        found = measure_time(config, build_dataset(config))
+        history = hpc_qlstm.train(config, quiet=True).history
+        seconds = np.median([record["seconds"]["total"] for record in history])
+        ratios.append(found.epoch / seconds)
+    assert 0.25 < ratios[-1] < 4, ratios
     assert found.step_circuits > 0
     assert found.step_rest > 0
 
