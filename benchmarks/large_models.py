@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from machine import describe
+from machine import LAUNCHED, describe
 
 from hpc_qlstm.config_io import read_toml
 
@@ -48,14 +48,6 @@ status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text
 found = {"peak": int(status["VmHWM"].split()[0]) / 1024, "steps": steps}
 Path(sys.argv[2], f"rank-{os.getpid()}").write_text(json.dumps(found))
 """
-ENVIRONMENT = {
-    **os.environ,
-    "OMPI_MCA_mpi_yield_when_idle": "1",  # the machine may be shared
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-}
 
 
 def run(values: dict[str, Any], launcher: list[str], threads: int, folder: Path) -> dict[str, Any]:
@@ -67,7 +59,7 @@ def run(values: dict[str, Any], launcher: list[str], threads: int, folder: Path)
     start = perf_counter()
     subprocess.run(
         [*launcher, sys.executable, "-c", RANK, str(config), str(folder)],
-        env={**ENVIRONMENT, "OMP_NUM_THREADS": str(threads)},
+        env={**LAUNCHED, "OMP_NUM_THREADS": str(threads)},
         check=True,
     )
     whole = perf_counter() - start

@@ -13,6 +13,16 @@ import numpy as np
 
 from hpc_qlstm.engines.native import isa
 
+LAUNCHED = {
+    **os.environ,
+    "OMPI_MCA_mpi_yield_when_idle": "1",  # the machine may be shared
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+}
+"""The environment of programs that a benchmark starts under mpirun: as many ranks as it likes."""
+
 
 def processor() -> str:
     """The processor's name, as /proc/cpuinfo has it."""

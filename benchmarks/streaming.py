@@ -24,7 +24,7 @@ from time import perf_counter
 import h5py
 import numpy as np
 import tomli_w
-from machine import describe
+from machine import LAUNCHED, describe
 
 COLUMNS = ("swing", "push")
 PIECE = 500_000
@@ -37,15 +37,6 @@ hpc_qlstm.train(sys.argv[1], quiet=True)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 Path(sys.argv[2], f"peak-{os.getpid()}").write_text(status["VmHWM"].split()[0])
 """
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "OMPI_MCA_mpi_yield_when_idle": "1",  # the machine may be shared
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-}
 
 
 def write(path: Path, rows: int, packed: bool) -> None:
@@ -89,7 +80,7 @@ def run(launcher: list[str], path: Path, folder: Path, windows: int) -> tuple[fl
     start = perf_counter()
     subprocess.run(
         [*launcher, sys.executable, "-c", RANK, str(config), str(folder)],
-        env=ENVIRONMENT,
+        env={**LAUNCHED, "OMP_NUM_THREADS": "1"},
         check=True,
     )
     whole = perf_counter() - start

@@ -173,13 +173,18 @@ def _columns(*added):
     return native_sweep.ColumnList(list(added))
 
 
-def test_sweeps_of_other_sizes_are_refused():
-    """What would read or write beyond the arrays is refused, not done."""
+def two_partitions():
+    """Their native sweeps, the local cell, flat weights and x of 3 samples and 2 steps."""
     model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
     local = model.local_cell(range(2))
-    flat, x = model.layout.initial(0), np.zeros((3, 2, 1))
     sweeps = local.gates.native
     assert sweeps is not None
+    return sweeps, local, model.layout.initial(0), np.zeros((3, 2, 1))
+
+
+def test_sweeps_of_other_sizes_are_refused():
+    """What would read or write beyond the arrays is refused, not done."""
+    sweeps, local, flat, x = two_partitions()
     state, outputs = np.zeros((3, 4)), np.zeros((4, 3, 4))
     sweeps.begin(flat, x, outputs).forward(1, state)
     for flat_given, state_given, outputs_given in (
@@ -209,11 +214,7 @@ def test_sweeps_of_other_sizes_are_refused():
 
 
 def test_ties_to_arrays_of_other_sizes_are_refused():
-    model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
-    local = model.local_cell(range(2))
-    flat, x = model.layout.initial(0), np.zeros((3, 2, 1))
-    sweeps = local.gates.native
-    assert sweeps is not None
+    sweeps, local, flat, x = two_partitions()
 
     def zeros(*shape):
         return np.zeros(shape)
@@ -224,7 +225,7 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
             "gathered": outputs[None], "counts": [4], "state": zeros(3, 4), "read": zeros(1, 3, 4),
             "sequence": False, "updates": True,
         } | others  # fmt: skip
-        return sweeps.begin(others.pop("flat", flat), x, outputs).with_cell(**given)
+        return sweeps.begin(flat, x, outputs).with_cell(**given)
 
     tied = tie()
     for others in (
@@ -293,11 +294,9 @@ def test_a_sweep_that_does_not_come_back():
 
 
 def test_a_tie_ends_when_the_sweep_begins_anew():
-    model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
-    sweeps = model.local_cell(range(2)).gates.native
-    assert sweeps is not None
+    sweeps, _, flat, x = two_partitions()
     outputs = np.zeros((4, 3, 4))
-    sweep = sweeps.begin(model.layout.initial(0), np.zeros((3, 2, 1)), outputs)
+    sweep = sweeps.begin(flat, x, outputs)
     tied = sweep.with_cell(
         outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), sequence=False, updates=True
     )

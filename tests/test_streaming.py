@@ -434,15 +434,33 @@ def test_a_large_file_is_never_in_memory(tmp_path, launch_environment):
         "training": {"epochs": 1, "batch_size": 100},
         "output": {"run_dir": str(tmp_path / "run"), "figures": False},
     }  # fmt: skip
+    assert peak_kib(settings, launch_environment) < 160_000
+
+
+def peak_kib(settings, environment):
+    """The largest resident memory of a process that trains."""
     script = (
         f"import hpc_qlstm; hpc_qlstm.train({settings!r}, quiet=True); "
         "print([line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line][0])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], env=launch_environment, capture_output=True, text=True
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 160_000, "KiB"
+    return int(done.stdout)
+
+
+def test_predictions_keep_no_history(tmp_path, launch_environment):
+    """4,096 windows of 200 steps, which would take 700 MB with what a way back needs."""
+    settings = {
+        "model": {"hidden_size": 16, "depth": 1},
+        "partition": {"strategy": "broadcast_input", "count": 8},
+        "data": {"task": "sine", "options": {"points": 14_000}, "window": 200,
+                 "epoch_windows": 10},
+        "training": {"epochs": 1, "batch_size": 10},
+        "output": {"run_dir": str(tmp_path / "run"), "figures": False},
+    }  # fmt: skip
+    assert peak_kib(settings, launch_environment) < 200_000
 
 
 def test_windows_in_memory_share_their_rows():

@@ -92,43 +92,12 @@ class TiedSweep {
         going_back_ = true;
     }
 
-    void evaluate(std::size_t t) {
-        require(started() && t < sweep_.steps());
+    // One of the steps' calls: on the way back or before it, and of those that update the cell.
+    template <void (CellSweep::*call)(std::size_t), bool back, bool cell>
+    void run(std::size_t t) {
+        require(started() && going_back_ >= back && sweep_.updates() >= cell && t < sweep_.steps());
         const nb::gil_scoped_release without_gil;
-        sweep_.evaluate(t);
-    }
-
-    void update(std::size_t t) {
-        require(started() && updates(t));
-        sweep_.update(t);
-    }
-
-    void advance(std::size_t t) {
-        require(started() && updates(t));
-        const nb::gil_scoped_release without_gil;
-        sweep_.advance(t);
-    }
-
-    void turn(std::size_t t) {
-        require(going_back() && updates(t));
-        sweep_.turn(t);
-    }
-
-    void reverse(std::size_t t) {
-        require(going_back() && t < sweep_.steps());
-        const nb::gil_scoped_release without_gil;
-        sweep_.reverse(t);
-    }
-
-    void collect(std::size_t t) {
-        require(going_back() && t < sweep_.steps());
-        sweep_.collect(t);
-    }
-
-    void retreat(std::size_t t) {
-        require(going_back() && updates(t));
-        const nb::gil_scoped_release without_gil;
-        sweep_.retreat(t);
+        (sweep_.*call)(t);
     }
 
   private:
@@ -136,8 +105,6 @@ class TiedSweep {
     bool started() const {
         return state_.is_valid() && generation_ == partitions_.generation();
     }
-    bool going_back() const { return started() && going_back_; }
-    bool updates(std::size_t t) const { return sweep_.updates() && t < sweep_.steps(); }
 
     nb::object gates_, columns_;
     PartitionSweep& partitions_;
@@ -182,11 +149,18 @@ void define_cell(nb::module_& m) {
              "to_inputs"_a.noconvert(), "gathered"_a.noconvert(), "columns"_a, "hidden_begin"_a,
              "cotangents"_a.noconvert(), "to_x"_a.noconvert().none(),
              "Tie the arrays of the way back.")
-        .def("evaluate", &TiedSweep::evaluate, "t"_a, "Outputs of step t from the state.")
-        .def("update", &TiedSweep::update, "t"_a, "The state after step t.")
-        .def("advance", &TiedSweep::advance, "t"_a, "update(t - 1), and evaluate(t).")
-        .def("turn", &TiedSweep::turn, "t"_a, "Cotangents of step t's outputs.")
-        .def("reverse", &TiedSweep::reverse, "t"_a, "Gradients by weights and what is read.")
-        .def("collect", &TiedSweep::collect, "t"_a, "Add up the gathered gradients of v_t.")
-        .def("retreat", &TiedSweep::retreat, "t"_a, "collect(t + 1), turn(t) and reverse(t).");
+        .def("evaluate", &TiedSweep::run<&CellSweep::evaluate, false, false>, "t"_a,
+             "Outputs of step t from the state.")
+        .def("update", &TiedSweep::run<&CellSweep::update, false, true>, "t"_a,
+             "The state after step t.")
+        .def("advance", &TiedSweep::run<&CellSweep::advance, false, true>, "t"_a,
+             "update(t - 1), and evaluate(t).")
+        .def("turn", &TiedSweep::run<&CellSweep::turn, true, true>, "t"_a,
+             "Cotangents of step t's outputs.")
+        .def("reverse", &TiedSweep::run<&CellSweep::reverse, true, false>, "t"_a,
+             "Gradients by weights and what is read.")
+        .def("collect", &TiedSweep::run<&CellSweep::collect, true, true>, "t"_a,
+             "Add up the gathered gradients of v_t.")
+        .def("retreat", &TiedSweep::run<&CellSweep::retreat, true, true>, "t"_a,
+             "collect(t + 1), turn(t) and reverse(t).");
 }

@@ -11,7 +11,6 @@
 
 #include "bindings.hpp"
 #include "partition_sweep.hpp"
-#include "stopwatch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -76,7 +75,6 @@ void forward(OwnedSweep& sweep, std::size_t t, std::size_t threads, const Input<
     const StepInput in{state.data(), state.shape(1), x.data() + t * x.shape(2),
                        x.shape(1) * x.shape(2), weights.data()};
     const nb::gil_scoped_release without_gil;
-    const Stopwatch watch(sweep.seconds);
     sweep.forward(t, threads, in, outputs.data(), outputs.shape(2));
 }
 
@@ -91,7 +89,6 @@ void reverse(OwnedSweep& sweep, std::size_t t, std::size_t threads,
     const StepGradient gradient{weights.data(), cotangents.data(), cotangents.shape(2),
                                 rows.data(), rows.shape(1), to_inputs.data(), to_inputs.shape(1)};
     const nb::gil_scoped_release without_gil;
-    const Stopwatch watch(sweep.seconds);
     sweep.reverse(t, threads, gradient);
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "columns.hpp"
-#include "stopwatch.hpp"
 
 namespace hpc_qlstm {
 
@@ -18,7 +17,6 @@ void CellSweep::start(CellForward arrays) {
 void CellSweep::evaluate(std::size_t t) {
     const std::size_t inputs = in_.inputs;
     const StepInput in{in_.state, in_.hidden, in_.x + t * inputs, steps() * inputs, in_.weights};
-    const Stopwatch watch(gates_.seconds);
     gates_.forward(t, in_.threads, in, in_.outputs, in_.width);
 }
 
@@ -66,7 +64,6 @@ void CellSweep::reverse(std::size_t t) {
     const StepGradient gradient{in_.weights, back_.cotangents, in_.hidden,
                                 back_.rows,  back_.row_size,   back_.to_inputs,
                                 back_.width};
-    const Stopwatch watch(gates_.seconds);
     gates_.reverse(t, in_.threads, gradient);
 }
 

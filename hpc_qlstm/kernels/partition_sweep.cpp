@@ -7,6 +7,7 @@
 #include "columns.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
+#include "stopwatch.hpp"
 #include "thread_pool.hpp"
 
 namespace hpc_qlstm {
@@ -60,6 +61,7 @@ void PartitionSweep::for_members(std::size_t threads, F f) const {
 
 void PartitionSweep::forward(std::size_t t, std::size_t threads, const StepInput& in,
                              double* outputs, std::size_t width) {
+    const Stopwatch watch(seconds);
     for_members(threads, [&](std::size_t m, std::size_t share) {
         forward_member(t, m, share, in, outputs, width);
     });
@@ -95,8 +97,8 @@ void PartitionSweep::forward_member(std::size_t t, std::size_t m, std::size_t th
     copy_columns(batch.outputs, count, rows, count, outputs + output_begin_[m], width);
 }
 
-void PartitionSweep::reverse(std::size_t t, std::size_t threads,
-                             const StepGradient& gradient) const {
+void PartitionSweep::reverse(std::size_t t, std::size_t threads, const StepGradient& gradient) {
+    const Stopwatch watch(seconds);
     for_members(threads, [&](std::size_t m, std::size_t share) {
         reverse_member(t, m, share, gradient);
     });

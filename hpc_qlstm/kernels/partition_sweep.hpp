@@ -65,7 +65,7 @@ class PartitionSweep {
     std::size_t outputs() const { return outputs_; }
     const std::vector<Member>& members() const { return members_; }
 
-    double seconds = 0.0;  // kept by the caller
+    double seconds = 0.0;  // spent in forward and reverse; the caller may set it
 
     // A sweep over so many steps and samples follows; what was kept of the one before is gone. One
     // that does not come back keeps the features of a single step.
@@ -81,7 +81,7 @@ class PartitionSweep {
                  std::size_t width);
 
     // Step t back, with the features that `forward` saw there. The same bits for any `threads`.
-    void reverse(std::size_t t, std::size_t threads, const StepGradient& gradient) const;
+    void reverse(std::size_t t, std::size_t threads, const StepGradient& gradient);
 
   private:
     double* kept(std::size_t t, std::size_t m) {

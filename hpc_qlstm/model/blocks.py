@@ -49,8 +49,8 @@ def block_sums(rows: Float, bounds: Bounds) -> Float:
     return sums
 
 
-def sum_of_blocks(rows: Float, bounds: Bounds, out: Float | None = None) -> Float:
+def sum_of_blocks(rows: Float, bounds: Bounds) -> Float:
     """The sum (w,) of rows (n, w), C-contiguous: block by block, and the blocks in their order."""
-    total: Float = np.empty(rows.shape[1]) if out is None else out
+    total: Float = np.empty(rows.shape[1])
     native_sweep.sum_blocks(rows, bounds, total)
     return total

@@ -12,9 +12,9 @@ from hpc_qlstm.model.qlstm import QLSTM
 
 AMPLITUDES_OF_A_GATE = 30
 """What a gate costs beside passing over the state: its angle and the sums of its derivative, in
-amplitudes. With the native engine's rot_ring circuits, forward and back with batches of 32, gates *
-(2^q + 30) is right within 10% from 3 to 12 qubits, where gates * 2^q is off by a factor of 5 (AMD
-EPYC Zen 5, AVX-512)."""
+amplitudes. `benchmarks/partition_costs.py`: gates * (2^q + 30) follows the native engine's times
+within 10% from 4 to 12 qubits and 16% for 3, where gates * 2^q is off by factors of 3 and 5 for 4
+and 3 (AMD EPYC Zen 5, AVX-512, rot_ring, batches of 32)."""
 
 
 def partition_costs(model: QLSTM) -> list[float]:

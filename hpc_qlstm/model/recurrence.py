@@ -42,8 +42,9 @@ def forward(
     native = local.gates.native
     sweeps: list[CellSweep] = []
     for slot, part in enumerate(parts or [slice(0, x.shape[0])]):
-        piece, where = np.ascontiguousarray(x[part]), place.after(part.start)
+        piece = np.ascontiguousarray(x[part])
         if native is None or mixing is not None or local.hidden is not None:
+            where = place.after(part.start)
             sweeps.append(
                 GeneralSweep(piece, slot, wiring, local, exchange, flat, mixing, where, back=back)
             )

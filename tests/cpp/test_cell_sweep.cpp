@@ -6,23 +6,18 @@
 
 #include "cell_sweep.hpp"
 #include "columns.hpp"
+#include "numbers.hpp"
 
 namespace {
 
 using namespace hpc_qlstm;
-using Numbers = std::vector<double>;
 
 constexpr std::size_t kSets = 4, kSamples = 5, kSteps = 3, kInputs = 2;
 
 std::mt19937_64 random_bits(23);
 int failures = 0;
 
-Numbers normal(std::size_t count) {
-    std::normal_distribution<double> draw;
-    Numbers numbers(count);
-    for (double& number : numbers) number = draw(random_bits);
-    return numbers;
-}
+Numbers normal(std::size_t count) { return hpc_qlstm::normal(random_bits, count); }
 
 // Two qubits, each with a feature and a weight.
 Circuit pair() {

@@ -14,6 +14,7 @@
 #include "dispatch.hpp"
 #include "evaluate.hpp"
 #include "evaluate_state.hpp"
+#include "numbers.hpp"
 #include "program.hpp"
 #include "state_plan.hpp"
 #include "statevector.hpp"
@@ -21,18 +22,12 @@
 namespace {
 
 using namespace hpc_qlstm;
-using Numbers = std::vector<double>;
 
 std::mt19937_64 random_bits(7);
 
 int below(int count) { return std::uniform_int_distribution<int>(0, count - 1)(random_bits); }
 
-Numbers normal(std::size_t count) {
-    std::normal_distribution<double> draw;
-    Numbers numbers(count);
-    for (double& number : numbers) number = draw(random_bits);
-    return numbers;
-}
+Numbers normal(std::size_t count) { return hpc_qlstm::normal(random_bits, count); }
 
 Circuit random_circuit(int qubits, int gates) {
     constexpr GateKind kinds[] = {GateKind::h,  GateKind::x,    GateKind::rx, GateKind::ry,

@@ -7,22 +7,17 @@
 
 #include "batch_sums.hpp"
 #include "evaluate.hpp"
+#include "numbers.hpp"
 #include "partition_sweep.hpp"
 
 namespace {
 
 using namespace hpc_qlstm;
-using Numbers = std::vector<double>;
 
 std::mt19937_64 random_bits(11);
 int failures = 0;
 
-Numbers normal(std::size_t count) {
-    std::normal_distribution<double> draw;
-    Numbers numbers(count);
-    for (double& number : numbers) number = draw(random_bits);
-    return numbers;
-}
+Numbers normal(std::size_t count) { return hpc_qlstm::normal(random_bits, count); }
 
 void expect(bool right, const char* what, const char* isa) {
     if (right) return;

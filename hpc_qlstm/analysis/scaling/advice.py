@@ -10,7 +10,8 @@ from hpc_qlstm.analysis.scaling.calibrate import measure_machine
 from hpc_qlstm.analysis.scaling.costs import predictable
 from hpc_qlstm.analysis.scaling.interconnect import SHARED_MEMORY, load_interconnect
 from hpc_qlstm.analysis.scaling.machine import load_machine
-from hpc_qlstm.analysis.scaling.model import with_threads
+from hpc_qlstm.analysis.scaling.model import PREDICTED
+from hpc_qlstm.analysis.scaling.plan import with_threads
 from hpc_qlstm.analysis.scaling.recommend import grid_rows, reason, recommend
 from hpc_qlstm.config import Config
 from hpc_qlstm.parallel import SerialCommunicator
@@ -34,7 +35,7 @@ def best_grid(
     memory. Raises InputError for files that cannot be used and ranks that make no grid.
     """
     if not predictable(config):
-        what = "times are predicted for simulated cells of four VQCs alone"
+        what = f"times are predicted for simulated {PREDICTED} alone"
         return Advice(f"grids are not compared: {what}", [], [])
     network = None if interconnect is None else load_interconnect(interconnect)
     # A file of an interconnect says how many ranks share a node; else all do.

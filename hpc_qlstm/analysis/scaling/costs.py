@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpc_qlstm.analysis.scaling.calibrate import measure_machine, median_machine
 from hpc_qlstm.analysis.scaling.machine import Machine, load_machine, machine_text
-from hpc_qlstm.analysis.scaling.model import hash_text
+from hpc_qlstm.analysis.scaling.model import has_four_vqcs, hash_text
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root
@@ -29,9 +29,7 @@ def circuits_text(config: Config) -> str:
 
 def predictable(config: Config) -> bool:
     """Whether the model says something about it, and measuring it costs no quantum processor."""
-    model = config.model
-    cell = model.gates == "vqc" and not model.extra_vqcs and not model.mix
-    return cell and config.engine.name != "primitive"
+    return has_four_vqcs(config) and config.engine.name != "primitive"
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,6 @@ COMPARED = 3
 """Batches of a cell that is run on one rank for its losses alone. A model that has grown with P
 takes P times as long there; every loss but the first depends on the gradients of all before."""
 
-_COMPLETE = {
-    "grid", "hosts", "losses", "machine", "partitions", "qubits", "slowest", "step_seconds",
-    "title", "versions", "warnings",
-}  # fmt: skip
-"""What a stored result needs."""
-
 Result = dict[str, Any]
 """What is stored of a cell: plain numbers, strings and lists."""
 
@@ -105,7 +99,7 @@ def measure(cell: Cell, comm: Communicator, wants_to_stop: Callable[[], int] = l
 def stored(folder: Path, cell: Cell) -> Result | None:
     """A cell's stored result; None where there is none, or one that is damaged. Local."""
     result = stored_cell(folder, cell)
-    if result is None or not set(result) >= _COMPLETE:
+    if result is None:
         return None
     try:
         step, slowest = result["step_seconds"], result["slowest"]
@@ -114,7 +108,8 @@ def stored(folder: Path, cell: Cell) -> Result | None:
         for name in ("batches", "train", "test"):
             list(map(float.fromhex, result["losses"][name]))
         [int(number) for number in (*result["grid"], result["partitions"], *result["qubits"])]
-        dict(result["machine"]), list(result["warnings"]), int(result["hosts"])
+        dict(result["machine"]), dict(result["versions"]), list(result["warnings"])
+        int(result["hosts"]), str(result["title"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return result

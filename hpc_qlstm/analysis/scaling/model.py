@@ -23,6 +23,7 @@ from functools import lru_cache
 
 from hpc_qlstm.analysis.scaling.interconnect import Interconnect, shared_memory
 from hpc_qlstm.analysis.scaling.machine import Busy, Machine
+from hpc_qlstm.analysis.scaling.plan import with_threads
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
@@ -36,6 +37,8 @@ from hpc_qlstm.training.sources import build_source
 from hpc_qlstm.training.step import HEAD, sent_rows
 
 _NUMBER = 8
+
+PREDICTED = "cells of four VQCs without mixing"
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,25 @@ def circuit_key(circuit: Circuit, config: Config, m: int = 0) -> str:
     return f"{place} {engine.name} {hash_text(how)} {max(1, engine.threads)}t"
 
 
+def _keys(config: Config, model: QLSTM, block: range) -> tuple[str, ...]:
+    """Of the circuits of a block; a thousand partitions on one engine have one or two."""
+    if config.engine.backends:
+        return tuple(circuit_key(model.circuits[m], config, m) for m in block)
+    circuits = {id(model.circuits[m]): model.circuits[m] for m in block}
+    keys = {name: circuit_key(circuit, config) for name, circuit in circuits.items()}
+    return tuple(keys[id(model.circuits[m])] for m in block)
+
+
 @lru_cache(maxsize=1024)
 def hash_text(text: str) -> str:
     """A few letters that stand for a long text."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def has_four_vqcs(config: Config) -> bool:
+    """Whether the cell is one of PREDICTED."""
+    model = config.model
+    return model.gates == "vqc" and not model.extra_vqcs and not model.mix
 
 
 def step_sizes(
@@ -99,8 +117,8 @@ def step_sizes(
 ) -> StepSizes:
     """The sizes of a full batch's step of windows of so many steps. Raises InputError where the
     grid does not fit; models with mixing, extra VQCs or classical gates are not predicted."""
-    if model.extra_circuits or config.model.gates == "linear" or config.model.mix:
-        raise InputError("times are predicted for cells of four VQCs without mixing alone")
+    if not has_four_vqcs(config):
+        raise InputError(f"times are predicted for {PREDICTED} alone")
     given = config.parallel.replicas if replicas is None else replicas
     grid = process_grid(ranks, 0, partition_costs(model), given)
     bounds = block_bounds(config.training.batch_size)
@@ -117,7 +135,7 @@ def step_sizes(
         steps,
         samples,
         model.hidden_size,
-        tuple(circuit_key(model.circuits[m], config, m) for m in block),
+        _keys(config, model, block),
         len(GATES) * max(sum(parts.outputs[m] for m in each) for each in grid.blocks),
         max(sum(len(parts.inputs[m]) for m in each) for each in grid.blocks),
         max(sent_rows(bounds, grid.replicas)),
@@ -241,14 +259,6 @@ def predict_step(
             f"the machine's file has no times of the circuit {error}; hpc-qlstm scaling measures "
             "those of its configuration, and of what it is told to --vary"
         ) from None
-
-
-def with_threads(config: Config, threads: int) -> Config:
-    """The configuration with so many threads of a rank, where it leaves them open."""
-    if config.engine.threads:
-        return config
-    engine = config.engine.model_copy(update={"threads": threads})
-    return config.model_copy(update={"engine": engine})
 
 
 def plan_of(config: Config) -> tuple[QLSTM, int]:

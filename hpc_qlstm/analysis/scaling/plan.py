@@ -115,6 +115,14 @@ def varied(config: Config, vary: Sequence[str]) -> Iterator[tuple[Config, str]]:
         yield chosen, ", ".join(override.partition(".")[2] for override in overrides)
 
 
+def with_threads(config: Config, threads: int) -> Config:
+    """The configuration with so many threads of a rank, where it leaves them open."""
+    if config.engine.threads:
+        return config
+    engine = config.engine.model_copy(update={"threads": threads})
+    return config.model_copy(update={"engine": engine})
+
+
 def plan_points(
     kind: str,
     config: Config,
@@ -131,10 +139,7 @@ def plan_points(
     """
     points, notes = [], list[str]()
     for given, variant in varied(config, vary):
-        chosen = given
-        if not chosen.engine.threads:
-            engine = chosen.engine.model_copy(update={"threads": threads})
-            chosen = chosen.model_copy(update={"engine": engine})
+        chosen = with_threads(given, threads)
         for count in ranks:
             larger = grown(kind, chosen, count)
             reason = _misfit(larger, count) if isinstance(larger, Config) else larger
@@ -164,8 +169,8 @@ def plan_cells(points: Sequence[Point], repeats: int, epochs: int, steps: int) -
     for cell in cells[: len(points)]:
         if cell.model in alone:
             alone.remove(cell.model)
-            varied = f", {cell.point.variant}" if cell.point.variant else ""
-            what = f"to compare with P = {cell.point.ranks}{varied}"
+            variant = f", {cell.point.variant}" if cell.point.variant else ""
+            what = f"to compare with P = {cell.point.ranks}{variant}"
             # One rank is one replica; how ranks share the work changes no bit.
             parallel = cell.point.config.parallel.model_copy(update={"replicas": None})
             alike = cell.point.config.model_copy(update={"parallel": parallel})
