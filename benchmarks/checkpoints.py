@@ -19,14 +19,14 @@ from time import perf_counter
 import numpy as np
 from machine import describe
 
+from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
-from hpc_qlstm.engines.native import create_file_writer
+from hpc_qlstm.native.system import create_file_writer
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
-from hpc_qlstm.training.run_directory import create_run_directory
-from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.runs.run_directory import create_run_directory
+from hpc_qlstm.runs.writer import RunWriter
 from hpc_qlstm.training.trainer import Trainer
-from hpc_qlstm.training.writer import RunWriter
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "damped_pendulum.toml"
 BARE_BYTES = 72_000

@@ -3,7 +3,7 @@
 usage: python benchmarks/epoch.py [--epochs N] [--threads K] [--peer PYTHON]
 
 The model is the published reference on the damped pendulum (6 qubits, depth 5, hidden 5, batches
-of 10; tests/data/README.md). PYTHON is an interpreter that has jax (CPU), whose epoch is then
+of 10; tests/stored/README.md). PYTHON is an interpreter that has jax (CPU), whose epoch is then
 measured in the same run, in turn with this package's, and the ratio printed.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 from machine import describe
 
 from hpc_qlstm import load_config
+from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.data import Dataset, Scaler
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 
 HERE = Path(__file__).parent

@@ -28,8 +28,8 @@ import numpy as np
 
 from hpc_qlstm import ansatz, create_engine
 from hpc_qlstm.circuits import Circuit
-from hpc_qlstm.engines.native import isa
-from hpc_qlstm.training.checkpoint_format import package_versions
+from hpc_qlstm.native.kernels import isa
+from hpc_qlstm.runs.checkpoint_format import package_versions
 
 BUDGET = 2.0
 PAUSE = 0.3  # before a call: the threads of OpenMP runtimes spin on for some 200 ms after one

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from hpc_qlstm.engines.native import isa
+from hpc_qlstm.native.kernels import isa
 
 LAUNCHED = {
     **os.environ,

@@ -18,21 +18,22 @@ from time import perf_counter
 import numpy as np
 from machine import describe
 
-from hpc_qlstm import _native, ansatz
+from hpc_qlstm import ansatz
 from hpc_qlstm.engines.native import NativeEngine, compile_program
+from hpc_qlstm.native import extension
 
 LEVELS = {"L1": 16 << 10, "L2": 512 << 10, "L3": 8 << 20, "memory": 256 << 20}
 ROUNDS = 15
 
 
-def peak(kernel: _native.Kernel) -> float:
+def peak(kernel: extension.Kernel) -> float:
     """Operations a second of one core, in registers."""
     start = perf_counter()
     operations = kernel.multiply_add(200_000)
     return operations / (perf_counter() - start)
 
 
-def bandwidth(kernel: _native.Kernel, size: int) -> float:
+def bandwidth(kernel: extension.Kernel, size: int) -> float:
     """Bytes a second of one core, read and written, within `size` bytes."""
     kernel.update(1, size)
     rounds = max(1, (32 << 20) // size)
@@ -48,7 +49,7 @@ def case(name: str, qubits: int, samples: int, isa: str | None, precision: str) 
     """Medians over rounds of kernel and peak in turn."""
     circuit = ansatz(name, qubits=qubits, features=qubits, outputs=qubits, depth=2)
     engine = NativeEngine(threads=1, isa=isa, mode="batch", precision=precision)
-    plan = _native.BatchPlan(compile_program(circuit))
+    plan = extension.BatchPlan(compile_program(circuit))
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (samples, qubits))
     weights = rng.normal(size=(1, *circuit.weight_shape))

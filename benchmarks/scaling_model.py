@@ -19,12 +19,12 @@ import numpy as np
 from machine import describe
 
 from hpc_qlstm import load_config
-from hpc_qlstm.analysis.scaling.calibrate import SETTINGS, measure_machine, median_machine
-from hpc_qlstm.analysis.scaling.measure import measure
-from hpc_qlstm.analysis.scaling.model import predict_step
-from hpc_qlstm.analysis.scaling.plan import Cell, Point
 from hpc_qlstm.config import Config
 from hpc_qlstm.parallel import open_communicator
+from hpc_qlstm.studies.scaling.calibrate import SETTINGS, measure_machine, median_machine
+from hpc_qlstm.studies.scaling.measure import measure
+from hpc_qlstm.studies.scaling.model import predict_step
+from hpc_qlstm.studies.scaling.plan import Cell, Point
 
 LIMIT = 15.0
 GRID = (  # qubits of a partition, samples, partitions

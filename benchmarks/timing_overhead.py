@@ -18,8 +18,8 @@ import numpy as np
 from machine import describe
 
 from hpc_qlstm import load_config
+from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.parallel import open_communicator
-from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "damped_pendulum.toml"

@@ -11,7 +11,7 @@ from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.parallel import Communicator, threads_per_rank
 from hpc_qlstm.parallel.gpus import visible_gpus
 from hpc_qlstm.parallel.resources import processor_name, processors
-from hpc_qlstm.training.checkpoint_format import package_versions
+from hpc_qlstm.runs.checkpoint_format import package_versions
 
 Row = tuple[str, str]
 
@@ -52,7 +52,7 @@ def _mpi() -> str:
 
 
 def _kernel() -> str:
-    from hpc_qlstm.engines.native import available_isas, isa
+    from hpc_qlstm.native.kernels import available_isas, isa
 
     return f"{isa()} (of {', '.join(available_isas())})"
 

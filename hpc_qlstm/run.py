@@ -90,7 +90,7 @@ def write_analysis(run_dir: str | Path, comm: Communicator) -> None:
     from hpc_qlstm.analysis.evaluation import evaluate
     from hpc_qlstm.analysis.figures import draw_figures
     from hpc_qlstm.analysis.report import write_report
-    from hpc_qlstm.training.run_directory import open_run_directory
+    from hpc_qlstm.runs.run_directory import open_run_directory
 
     evaluation = evaluate(run_dir, comm)
 

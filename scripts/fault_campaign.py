@@ -35,8 +35,8 @@ from fault_surroundings import FAULTS, NEED_MOUNTS, disturb, jumping_clock, smal
 
 import hpc_qlstm
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint
-from hpc_qlstm.training.checkpoint_format import Checkpoint
+from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint
+from hpc_qlstm.runs.checkpoint_format import Checkpoint
 
 SETTINGS: dict[str, Any] = {
     "model": {"hidden_size": 4, "depth": 1},

@@ -7,9 +7,9 @@ import json
 
 import numpy as np
 
-from hpc_qlstm.engines.native import create_file_writer
-from hpc_qlstm.training.checkpoint_format import Checkpoint
-from hpc_qlstm.training.checkpoint_image import CheckpointImage
+from hpc_qlstm.native.system import create_file_writer
+from hpc_qlstm.runs.checkpoint_format import Checkpoint
+from hpc_qlstm.runs.checkpoint_image import CheckpointImage
 
 
 def make(epoch=3, **changes):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "stored"
 LONGEST = ("test_slurm.py", "test_determinism.py", "test_backend_failures.py", "test_golden.py")
 """These begin first, so that none of them is left to one of two workers at the end."""
 
@@ -41,7 +41,7 @@ def launch_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str], dict[str, np.ndarray]]:
-    """The arrays of a file of tests/data by its name."""
+    """The arrays of a file of tests/stored by its name."""
 
     def load(name: str) -> dict[str, np.ndarray]:
         with np.load(DATA / f"{name}.npz") as file:
@@ -125,7 +125,7 @@ def losses() -> Callable[[Path], list[tuple[float, ...]]]:
 @pytest.fixture(scope="session")
 def final_weights() -> Callable[[Path], dict[str, np.ndarray]]:
     """The weights of a run directory's newest checkpoint."""
-    from hpc_qlstm.training.checkpoint import load_newest
+    from hpc_qlstm.runs.checkpoint import load_newest
 
     def read(run_dir: Path) -> dict[str, np.ndarray]:
         checkpoint, warnings = load_newest(run_dir / "checkpoints")

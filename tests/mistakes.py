@@ -3,7 +3,7 @@
 usage: [mpirun -n 3] python tests/mistakes.py FOLDER
 
 Makes all mistakes in one process (or on one set of ranks), in a folder that `prepare` has filled,
-and prints what came of them as JSON. tests/test_mistakes.py judges; scripts/write_mistakes.py
+and prints what came of them as JSON. tests/cli/test_mistakes.py judges; scripts/write_mistakes.py
 makes the table of the documentation of it.
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.data import Dataset
-from hpc_qlstm.training.metrics import mean_squared_error, r_squared
+from hpc_qlstm.distributed.scores import mean_squared_error, r_squared
 
 Scores = dict[str, float]
 

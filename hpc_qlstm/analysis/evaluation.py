@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from hpc_qlstm.build.setup import choose_gpus, place_model
+from hpc_qlstm.build.sources import build_series, open_source
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import (
@@ -23,17 +25,15 @@ from hpc_qlstm.data import (
     windows_for_prediction,
 )
 from hpc_qlstm.data.split import Index
+from hpc_qlstm.distributed.model import PREDICTING, DistributedModel
+from hpc_qlstm.distributed.scores import score
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root, together
-from hpc_qlstm.training.checkpoint import compare_names, load_newest
-from hpc_qlstm.training.checkpoint_format import Checkpoint
-from hpc_qlstm.training.compatibility import require_same_data, require_same_model
-from hpc_qlstm.training.metrics import Record
-from hpc_qlstm.training.run_directory import RunDirectory, open_run_directory
-from hpc_qlstm.training.scores import score
-from hpc_qlstm.training.setup import choose_gpus, place_model
-from hpc_qlstm.training.sources import build_series, open_source
-from hpc_qlstm.training.step import PREDICTING, DistributedModel
+from hpc_qlstm.runs.checkpoint import compare_names, load_newest
+from hpc_qlstm.runs.checkpoint_format import Checkpoint
+from hpc_qlstm.runs.compatibility import require_same_data, require_same_model
+from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.run_directory import RunDirectory, open_run_directory
 
 Which = Literal["last", "best"]
 Part = Literal["feature", "target"]

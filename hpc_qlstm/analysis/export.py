@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hpc_qlstm.analysis.evaluation import TrainedRun, Which, open_run
+from hpc_qlstm.build.setup import require_circuits
 from hpc_qlstm.circuits.qiskit_conversion import qasm3_text, qpy_bytes
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import Communicator, on_root
-from hpc_qlstm.training.setup import require_circuits
 
 MANIFEST = "manifest.json"
 _EXTRA_RESULTS = {"hidden": "h", "prediction": "the readout's input y"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpc_qlstm.analysis.evaluation import Evaluation
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.training.rank_reports import SHARES
+from hpc_qlstm.distributed.rank_reports import SHARES
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.training.checkpoint import find_checkpoints, load_checkpoint, position
-from hpc_qlstm.training.checkpoint_format import Checkpoint
-from hpc_qlstm.training.run_directory import open_run_directory
+from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint, position
+from hpc_qlstm.runs.checkpoint_format import Checkpoint
+from hpc_qlstm.runs.run_directory import open_run_directory
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from time import perf_counter
 
 import numpy as np
 
+from hpc_qlstm.build.setup import place_model
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import WindowSource
+from hpc_qlstm.distributed.batches import epoch_size
+from hpc_qlstm.distributed.model import PREDICTION_ROWS
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import SerialCommunicator, process_grid
-from hpc_qlstm.training.batches import epoch_size
 from hpc_qlstm.training.optimizers import create_optimizer
-from hpc_qlstm.training.setup import place_model
-from hpc_qlstm.training.step import PREDICTION_ROWS
 
 _SECONDS = 0.5
 """How long each of the two is repeated; at least three times, the first of which does not count."""

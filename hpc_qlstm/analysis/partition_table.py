@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpc_qlstm.analysis.resources import vqc_weights
+from hpc_qlstm.build.setup import build_plan, reach_warnings
+from hpc_qlstm.build.sources import build_source
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import WindowSource
 from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.partition import NEVER, Order, Reach, steps_to_input
 from hpc_qlstm.partition.partition import hidden_indices, input_indices
-from hpc_qlstm.training.setup import build_plan, reach_warnings
-from hpc_qlstm.training.sources import build_source
 
 
 @dataclass(frozen=True)

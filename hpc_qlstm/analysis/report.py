@@ -10,8 +10,8 @@ from pathlib import Path
 from hpc_qlstm.analysis.evaluation import Evaluation
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import config_text
-from hpc_qlstm.training.checkpoint_format import package_versions
-from hpc_qlstm.training.run_directory import replace_text
+from hpc_qlstm.runs.checkpoint_format import package_versions
+from hpc_qlstm.runs.run_directory import replace_text
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;

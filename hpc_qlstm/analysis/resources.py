@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hpc_qlstm.build.engines import check_backends
+from hpc_qlstm.build.setup import build_plan
+from hpc_qlstm.build.sources import build_source
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import WindowSource
+from hpc_qlstm.distributed.batches import check_epoch_windows, epoch_size
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.cell import EXTRAS, GATES
-from hpc_qlstm.training.batches import check_epoch_windows, epoch_size
-from hpc_qlstm.training.engines import check_backends
-from hpc_qlstm.training.setup import build_plan
-from hpc_qlstm.training.sources import build_source
 
 
 @dataclass(frozen=True)

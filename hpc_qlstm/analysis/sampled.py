@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
+from hpc_qlstm.build.engines import processor_engine
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config, MitigationConfig, NoiseConfig
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import UnsupportedError
-from hpc_qlstm.training.engines import processor_engine
 
 _FALSE_ALARM = 1e-6
 """Probability that a correct engine is called wrong."""

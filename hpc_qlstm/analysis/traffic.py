@@ -10,16 +10,16 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import WindowSource
+from hpc_qlstm.distributed.batches import epoch_size
+from hpc_qlstm.distributed.model import HEAD, PREDICTION_ROWS, batch_cuts, sent_rows
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds, share
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
-from hpc_qlstm.training.batches import epoch_size
-from hpc_qlstm.training.setup import build_plan
-from hpc_qlstm.training.step import HEAD, PREDICTION_ROWS, batch_cuts, sent_rows
 
 _NUMBER = 8
 """Bytes of a float64."""

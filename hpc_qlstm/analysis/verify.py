@@ -14,6 +14,8 @@ from time import perf_counter
 import numpy as np
 
 from hpc_qlstm.analysis.sampled import gaussian_errors, sampled_and_exact, samples, z_scores
+from hpc_qlstm.build.setup import place_model, require_circuits
+from hpc_qlstm.build.sources import build_source
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
@@ -21,8 +23,6 @@ from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import EngineError, HpcQlstmError, UnsupportedError
 from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.parallel import Communicator, on_root, take_gpu, threads_per_rank, together
-from hpc_qlstm.training.setup import place_model, require_circuits
-from hpc_qlstm.training.sources import build_source
 
 SAMPLES = 2
 LIMITS = {"double": 1e-10, "single": 1e-4}

@@ -46,7 +46,7 @@ def reproduce(
     What is stored in the folder's `cells` is not computed again, so that a run that was stopped
     goes on, and jobs of an array share the work by --part.
     """
-    from hpc_qlstm.analysis.reproduce.targets import reproduce as make
+    from hpc_qlstm.studies.reproduce.targets import reproduce as make
     from hpc_qlstm.training.stopping import StopRequested
 
     given = [*(overrides or ())]

@@ -73,8 +73,8 @@ def scaling(
     What is stored in the folder's `cells` is not measured again, so that a study that was stopped
     goes on, and jobs of an array share its repeats by --part. Exit code 1 where losses differ.
     """
-    from hpc_qlstm.analysis.scaling.study import scaling as study
     from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.studies.scaling.study import scaling as study
     from hpc_qlstm.training.stopping import StopRequested
 
     varied = [*(vary or ())]
@@ -152,11 +152,11 @@ def extrapolate(
     overrides: SetOption = None,
 ) -> None:
     """Predict steps on up to thousands of ranks from what scaling measured on a few."""
-    from hpc_qlstm.analysis.scaling import extrapolate as model
-    from hpc_qlstm.analysis.scaling import worth
-    from hpc_qlstm.analysis.scaling.interconnect import load_interconnect
-    from hpc_qlstm.analysis.scaling.machine import load_machine
     from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.studies.scaling import extrapolate as model
+    from hpc_qlstm.studies.scaling import worth
+    from hpc_qlstm.studies.scaling.interconnect import load_interconnect
+    from hpc_qlstm.studies.scaling.machine import load_machine
 
     words = ["hpc-qlstm", "extrapolate", str(config), "--machine", str(machine)]
     words += ["--interconnect", interconnect, "--kind", kind.value]

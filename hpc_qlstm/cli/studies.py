@@ -90,11 +90,11 @@ def resources(
     from hpc_qlstm.analysis.measured_time import measure_time, time_rows
     from hpc_qlstm.analysis.resources import Resources, equation_rows
     from hpc_qlstm.analysis.resources import resources as count_resources
-    from hpc_qlstm.analysis.scaling.advice import Advice, best_grid
     from hpc_qlstm.analysis.traffic import RunTraffic, run_traffic
+    from hpc_qlstm.build.sources import build_source
     from hpc_qlstm.config_io import load_config
     from hpc_qlstm.data import WindowSource
-    from hpc_qlstm.training.sources import build_source
+    from hpc_qlstm.studies.scaling.advice import Advice, best_grid
 
     with collective() as comm:
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))
@@ -212,14 +212,14 @@ def noise(
     overrides: SetOption = None,
 ) -> None:
     """Test R2 against depolarizing rate and shots, with and without mitigation."""
-    from hpc_qlstm.analysis.noise_study import (
+    from hpc_qlstm.config import MitigationConfig
+    from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.studies.noise.study import (
         make_folder,
         noise_study,
         study_table,
         write_study,
     )
-    from hpc_qlstm.config import MitigationConfig
-    from hpc_qlstm.config_io import load_config
 
     with collective() as comm:
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))

@@ -9,7 +9,6 @@ change the last digits.
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import ClassVar, Literal
 
@@ -18,19 +17,13 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Float, Gate, Weight
 from hpc_qlstm.engines.base import Capabilities, Engine
 from hpc_qlstm.engines.draw import Draw
-from hpc_qlstm.errors import ExtensionMissingError, InputError
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.native import extension
+from hpc_qlstm.native.kernels import PRECISIONS, Precision, available_isas, find_kernel, isa
 
-try:
-    from hpc_qlstm import _native
-except ImportError as error:
-    raise ExtensionMissingError(
-        "the compiled extension hpc_qlstm._native is not installed; "
-        "run 'pip install .' in the project's folder"
-    ) from error
+__all__ = ["NativeEngine", "available_isas", "compile_program", "isa"]
 
-ISA_VARIABLE = "HPC_QLSTM_ISA"
 MODES = ("auto", "batch", "state")
-PRECISIONS = ("double", "single")
 _LARGEST = 28
 _STATE_QUBITS = 13  # from here on mode "state" is faster, see benchmarks/large_circuits.py
 _CACHED_PLANS = 256
@@ -38,8 +31,7 @@ _MOST_THREADS = 4096
 
 
 Mode = Literal["auto", "batch", "state"]
-Precision = Literal["double", "single"]
-_Plan = _native.BatchPlan | _native.StatePlan
+_Plan = extension.BatchPlan | extension.StatePlan
 
 
 class NativeEngine(Engine):
@@ -79,7 +71,7 @@ class NativeEngine(Engine):
         self.mode = mode
         self.precision = precision
         self._tile_bits = 0  # the default of the kernels; tests cut small states into many tiles
-        self._kernel = _kernel(isa, precision)
+        self._kernel = find_kernel(isa, precision)
         self.isa = self._kernel.name
         self.capabilities = Capabilities(
             exact=True,
@@ -102,7 +94,7 @@ class NativeEngine(Engine):
         self.executions += weights.shape[0] * features.shape[0]
         outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
         try:
-            _native.expectations(plan, self._kernel, self.threads, features, weights, outputs)
+            extension.expectations(plan, self._kernel, self.threads, features, weights, outputs)
         except (TypeError, ValueError) as error:
             raise _input_error(error, features, weights) from None
         return outputs
@@ -123,7 +115,7 @@ class NativeEngine(Engine):
         to_weights = np.empty((*rows, circuit.weight_count))
         to_features = np.empty((*rows, circuit.features))
         try:
-            _native.vjp(
+            extension.vjp(
                 plan,
                 self._kernel,
                 self.threads,
@@ -146,7 +138,7 @@ class NativeEngine(Engine):
         to_features = np.empty(features.shape)
         plan = self.plan(circuit)
         try:
-            _native.vjp_sum(
+            extension.vjp_sum(
                 plan,
                 self._kernel,
                 self.threads,
@@ -162,7 +154,7 @@ class NativeEngine(Engine):
         return outputs, gradient, to_features
 
     @property
-    def kernel(self) -> _native.Kernel:
+    def kernel(self) -> extension.Kernel:
         """The kernels of this engine's instruction set and precision."""
         return self._kernel
 
@@ -178,30 +170,17 @@ class NativeEngine(Engine):
         plan: _Plan
         # By the size alone: a choice by the batch would change bits with the batch.
         if self.mode == "state" or (self.mode == "auto" and circuit.qubits >= _STATE_QUBITS):
-            plan = _native.StatePlan(program, self._kernel, self._tile_bits)
+            plan = extension.StatePlan(program, self._kernel, self._tile_bits)
         else:
-            plan = _native.BatchPlan(program)
+            plan = extension.BatchPlan(program)
         self._plans[id(circuit)] = (circuit, plan)
         return plan
 
 
-def available_isas() -> list[str]:
-    """Instruction sets of this build that this processor has, the fastest last."""
-    return _native.available_isas()
-
-
-def isa() -> str:
-    """The instruction set that an engine of this process takes by default.
-
-    Raises InputError when HPC_QLSTM_ISA names one that is not there.
-    """
-    return _kernel(None, "double").name
-
-
-def compile_program(circuit: Circuit) -> _native.Program:
+def compile_program(circuit: Circuit) -> extension.Program:
     """The circuit as the kernels' program."""
     gates = [_gate_tuple(gate) for gate in circuit.gates]
-    return _native.Program(
+    return extension.Program(
         circuit.qubits, circuit.features, circuit.weight_count, circuit.outputs, gates
     )
 
@@ -219,52 +198,6 @@ def _gate_tuple(gate: Gate) -> tuple[str, int, int, str, int, str, float]:
             return gate.name, target, control, "feature", index, transform, float(scale)
         case None:
             return gate.name, target, control, "none", 0, "identity", 0.0
-
-
-def create_cell(steps: int, size: int, *, back: bool = True) -> _native.Cell:
-    """The LSTM cell over `steps` time steps; size: samples times hidden units; back: whether the
-    reverse sweep follows.
-
-    Of the environment's HPC_QLSTM_ISA, else the fastest instruction set, whatever engine
-    evaluates the circuits. Raises InputError when that names one that is not there.
-    """
-    return _native.Cell(cell_kernel(), steps, size, back)
-
-
-def cell_kernel() -> _native.Kernel:
-    """The kernels of `create_cell`. Raises InputError as it does."""
-    return _kernel(None, "double")
-
-
-def create_heartbeat(descriptor: int, message: str, period: float) -> _native.Heartbeat:
-    """A thread that sends a message to a connected datagram socket every `period` seconds.
-
-    It needs no interpreter lock, so it goes on while a library computes. Ends with the object.
-    """
-    return _native.Heartbeat(descriptor, message, period)
-
-
-def create_file_writer() -> _native.FileWriter:
-    """A thread that writes files, complete or not at all, and needs no interpreter lock.
-
-    Ends with the object, after the file under way.
-    """
-    return _native.FileWriter()
-
-
-def _kernel(isa: str | None, precision: Precision) -> _native.Kernel:
-    wanted = isa or os.environ.get(ISA_VARIABLE)
-    kernel = _find_kernel(wanted, precision == "single")
-    if kernel is None:
-        where = "engine native: isa" if isa else f"environment variable {ISA_VARIABLE}"
-        allowed = ", ".join(_native.available_isas())
-        raise InputError(f"{where} is {wanted!r}, allowed on this processor: {allowed}")
-    return kernel
-
-
-@functools.cache
-def _find_kernel(isa: str | None, single: bool) -> _native.Kernel | None:
-    return _native.kernel(isa or _native.available_isas()[-1], single)
 
 
 def _default_threads() -> int:

@@ -13,54 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.engines.native import NativeEngine, cell_kernel
-
-# isort: split
-# After the engine, which says so when it is not installed.
-from hpc_qlstm import _native
-
-merge_columns = _native.merge_columns
-"""merge_columns(parts (P, .., width), counts, merged (.., sum of counts)): the first columns of
-every part side by side."""
-add_columns = _native.add_columns
-"""add_columns(parts (P, .., width), ColumnList, sums (rows, n)): columns added one by one."""
-ColumnList = _native.ColumnList
-"""A list of (part, column there, column of the sums)."""
-block_sums = _native.block_sums
-"""block_sums(rows (n, w), bounds (K + 1), sums (K, w)): sums over blocks of rows, in order. This
-and the following are in `kernels/batch_sums.hpp`, which says more; all raise ValueError for arrays
-of other sizes, and all are local."""
-sum_blocks = _native.sum_blocks
-"""sum_blocks(rows (n, w), bounds, sum (w,)): the sum of all blocks, in block order."""
-add_blocks = _native.add_blocks
-"""add_blocks(received (P, K, width), rows of each replica's ranks, offsets of the positions'
-sections, first shared column, first column of sections, gradient (n,)): the sum of the losses, and
-that of the gradient, which it fills."""
-adam = _native.adam
-"""adam(beta1, beta2, step_size, root, epsilon, gradient, first, second, weights), all (n,)."""
-readout = _native.readout
-"""readout(hidden (n, d_h), weight (d_y, d_h), bias (d_y,), out (n, d_y))."""
-squared_errors = _native.squared_errors
-"""squared_errors(hidden (B, T, d_h), weight, bias, target of B * T * d_y numbers, scale, loss (B,),
-to_hidden (B, T, d_h), rows (B, d_y * (d_h + 1))): the last three are filled."""
-pack_sums = _native.pack_sums
-"""pack_sums(loss (B,), shared (B, s), partitions (B, w), bounds, head, sent): `sum_blocks` of all
-three, into columns 0, head .. head + s, and those after it, of `sent`."""
-
-
-def column_list(parts: Sequence[Sequence[int]], columns: Sequence[Sequence[int]]) -> ColumnList:
-    """Where gathered gradients go. Local.
-
-    parts: for each part of the message its partitions, whose columns lie one after the other;
-    columns: for each partition the columns of the sums that its own are added to.
-    """
-    added = []
-    for number, partitions in enumerate(parts):
-        begin = 0
-        for m in partitions:
-            added += [(number, begin + k, column) for k, column in enumerate(columns[m])]
-            begin += len(columns[m])
-    return ColumnList(added)
+from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.native import extension
+from hpc_qlstm.native.kernels import find_kernel
 
 
 @dataclass(frozen=True)
@@ -102,8 +57,8 @@ class NativeSweeps:
             )
             for plan, member in zip(self._plans, members, strict=True)
         ]
-        self._cell_kernel = cell_kernel()
-        self._free: list[tuple[_native.PartitionSweep, _native.CellSweep]] = []
+        self._cell_kernel = find_kernel()
+        self._free: list[tuple[extension.PartitionSweep, extension.CellSweep]] = []
 
     def begin(self, flat: Float, x: Float, outputs: Float, *, back: bool = True) -> NativeSweep:
         """A sweep over x (B, T, d_x), C-contiguous, with these flat weights.
@@ -114,14 +69,14 @@ class NativeSweeps:
         if self._free:
             sweep, cell = self._free.pop()
         else:
-            sweep = _native.PartitionSweep(self._engine.kernel, self._members, self._sets)
-            cell = _native.CellSweep(sweep, self._cell_kernel)
+            sweep = extension.PartitionSweep(self._engine.kernel, self._members, self._sets)
+            cell = extension.CellSweep(sweep, self._cell_kernel)
         sweep.begin(x.shape[1], x.shape[0], back)
         # Executions that a time step counts for: forward, or one adjoint product for each.
         counted = len(self._members) * self._sets * x.shape[0]
         return NativeSweep(self, sweep, cell, flat, x, outputs, counted)
 
-    def end(self, sweep: _native.PartitionSweep, cell: _native.CellSweep, calls: int) -> None:
+    def end(self, sweep: extension.PartitionSweep, cell: extension.CellSweep, calls: int) -> None:
         """Take a sweep back: its memory serves the next one. calls: executions to count."""
         self.seconds += sweep.seconds
         sweep.seconds = 0.0
@@ -140,8 +95,8 @@ class NativeSweep:
     def __init__(
         self,
         makers: NativeSweeps,
-        sweep: _native.PartitionSweep,
-        cell: _native.CellSweep,
+        sweep: extension.PartitionSweep,
+        cell: extension.CellSweep,
         flat: Float,
         x: Float,
         outputs: Float,
@@ -161,7 +116,7 @@ class NativeSweep:
         *,
         sequence: bool,
         updates: bool,
-    ) -> _native.CellSweep:
+    ) -> extension.CellSweep:
         """The four gates and the LSTM cell in common calls, instead of `forward` and `reverse`.
 
         gathered (P, 4, B, width): the outputs of all processes, counts: how many each has; state

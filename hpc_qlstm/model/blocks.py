@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.engines import native_sweep
+from hpc_qlstm.native import numerics
 
 MAX_BLOCKS = 16
 """Most blocks of a batch, and so the most replicas that can share one. A constant of the numerics:
@@ -45,12 +45,12 @@ def block_sums(rows: Float, bounds: Bounds) -> Float:
     if len(bounds) - 1 == rows.shape[0]:
         return rows  # every sample is a block of its own
     sums: Float = np.empty((len(bounds) - 1, *rows.shape[1:]))
-    native_sweep.block_sums(rows.reshape(rows.shape[0], -1), bounds, sums.reshape(len(sums), -1))
+    numerics.block_sums(rows.reshape(rows.shape[0], -1), bounds, sums.reshape(len(sums), -1))
     return sums
 
 
 def sum_of_blocks(rows: Float, bounds: Bounds) -> Float:
     """The sum (w,) of rows (n, w), C-contiguous: block by block, and the blocks in their order."""
     total: Float = np.empty(rows.shape[1])
-    native_sweep.sum_blocks(rows, bounds, total)
+    numerics.sum_blocks(rows, bounds, total)
     return total

@@ -7,7 +7,8 @@ that values do not depend on the batch around a sample.
 from __future__ import annotations
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.engines.native import create_cell
+from hpc_qlstm.native import extension
+from hpc_qlstm.native.kernels import find_kernel
 
 GATES = ("forget", "input", "candidate", "output")
 EXTRAS = ("hidden", "prediction")
@@ -23,7 +24,7 @@ class Cell:
     """
 
     def __init__(self, steps: int, batch: int, hidden_size: int, *, back: bool = True) -> None:
-        self._cell = create_cell(steps, batch * hidden_size, back=back)
+        self._cell = extension.Cell(find_kernel(), steps, batch * hidden_size, back)
 
     def forward(self, t: int, z: Float, hidden: Float) -> None:
         """Step t: from z (4, B, d_h) to h_t, written into `hidden` (B, d_h)."""

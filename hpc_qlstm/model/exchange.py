@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.engines.native_sweep import ColumnList, add_columns, column_list
+from hpc_qlstm.native.numerics import ColumnList, add_columns, column_list
 
 Columns = Sequence[Sequence[int]]
 """For each partition the columns of its inputs in a vector, for example of I_m in v_t."""

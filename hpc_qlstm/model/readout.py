@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.engines import native_sweep
+from hpc_qlstm.native import numerics
 
 
 def predict(read: Float, weight: Float, bias: Float) -> Float:
     """W h + b for read (T, B, d_h), weight (d_y, d_h), bias (d_y,); returns (B, T, d_y)."""
     hidden = _by_sample(read)
     result: Float = np.empty((*hidden.shape[:2], bias.shape[0]))
-    native_sweep.readout(
+    numerics.readout(
         hidden.reshape(-1, hidden.shape[2]), weight, bias, result.reshape(-1, bias.shape[0])
     )
     return result
@@ -34,9 +34,7 @@ def squared_errors(
     loss: Float = np.empty(samples)
     to_hidden: Float = np.empty((samples, steps, units))
     rows: Float = np.empty((samples, bias.shape[0] * (units + 1)))
-    native_sweep.squared_errors(
-        _by_sample(read), weight, bias, target, scale, loss, to_hidden, rows
-    )
+    numerics.squared_errors(_by_sample(read), weight, bias, target, scale, loss, to_hidden, rows)
     to_read = to_hidden.reshape(1, samples, units) if steps == 1 else to_hidden.swapaxes(0, 1)
     return loss, to_read, rows
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hpc_qlstm.engines.native_sweep import ColumnList, add_columns, column_list, merge_columns
+from hpc_qlstm.native.numerics import ColumnList, add_columns, column_list, merge_columns
 from hpc_qlstm.parallel.collectives import Gather, Kind
 from hpc_qlstm.parallel.communicator import Communicator
 

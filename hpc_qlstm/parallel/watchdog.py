@@ -48,7 +48,7 @@ class Watchdog:
         if not self._limit or self._comm.size == 1:
             return self
         # Late: a missing extension is reported by who needs its engine.
-        from hpc_qlstm.engines.native import create_heartbeat
+        from hpc_qlstm.native.system import create_heartbeat
 
         ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         ear.bind(("", 0))

@@ -1,4 +1,4 @@
-"""Training: optimizers, the loop, checkpoints, metrics."""
+"""Training: the loop, optimizers, stopping."""
 
 from hpc_qlstm.training.train import Result, resume, train
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import TrainingConfig
-from hpc_qlstm.engines import native_sweep
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.native import numerics
 
 
 class Optimizer(abc.ABC):
@@ -97,7 +97,7 @@ class Adam(Optimizer):
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
-        native_sweep.adam(
+        numerics.adam(
             self._beta1,
             self._beta2,
             learning_rate / (1.0 - self._beta1**self.steps),

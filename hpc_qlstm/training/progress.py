@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hpc_qlstm.parallel import interactive
-from hpc_qlstm.training.metrics import Record
+from hpc_qlstm.runs.metrics import Record
 
 
 class ProgressReport:

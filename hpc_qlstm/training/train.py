@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import Source, load_config
@@ -24,21 +25,20 @@ from hpc_qlstm.parallel import (
     open_communicator,
     together,
 )
-from hpc_qlstm.training.checkpoint import load_newest
-from hpc_qlstm.training.lock import RunLock
-from hpc_qlstm.training.metrics import Record
-from hpc_qlstm.training.progress import ProgressReport
-from hpc_qlstm.training.run_directory import (
+from hpc_qlstm.runs.checkpoint import load_newest
+from hpc_qlstm.runs.lock import RunLock
+from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.run_directory import (
     RunDirectory,
     continue_run,
     create_run_directory,
     open_run_directory,
     with_whole_paths,
 )
-from hpc_qlstm.training.setup import set_up
+from hpc_qlstm.runs.writer import RunWriter
+from hpc_qlstm.training.progress import ProgressReport
 from hpc_qlstm.training.stopping import StopRequested, StopWatch, remove_stop_file
 from hpc_qlstm.training.trainer import Trainer
-from hpc_qlstm.training.writer import RunWriter
 
 logger = logging.getLogger("hpc_qlstm.train")
 

@@ -11,32 +11,32 @@ from typing import Any
 
 import numpy as np
 
+from hpc_qlstm.build.setup import Setup
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config_io import config_text
+from hpc_qlstm.distributed.batches import Batch, batches, epoch_size
+from hpc_qlstm.distributed.counting import CircuitCounts, LocalCounter
+from hpc_qlstm.distributed.diagnostics import (
+    diagnostics_record,
+    expectation_variances,
+    gradient_norms,
+)
+from hpc_qlstm.distributed.model import TESTING
+from hpc_qlstm.distributed.rank_reports import EpochReport, gather_report
+from hpc_qlstm.distributed.scores import score
 from hpc_qlstm.errors import EngineError, TrainingError
 from hpc_qlstm.model import GATES
-from hpc_qlstm.training.batches import Batch, batches, epoch_size
-from hpc_qlstm.training.checkpoint import compare_names
-from hpc_qlstm.training.checkpoint_format import Checkpoint, Snapshot
-from hpc_qlstm.training.compatibility import (
+from hpc_qlstm.runs.checkpoint import compare_names
+from hpc_qlstm.runs.checkpoint_format import Checkpoint, Snapshot
+from hpc_qlstm.runs.compatibility import (
     circuits_fingerprint,
     fingerprint,
     require_same_circuits,
     require_same_data,
     require_same_training,
 )
-from hpc_qlstm.training.counting import CircuitCounts, LocalCounter
-from hpc_qlstm.training.diagnostics import (
-    diagnostics_record,
-    expectation_variances,
-    gradient_norms,
-)
-from hpc_qlstm.training.metrics import Record
+from hpc_qlstm.runs.metrics import Record
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
-from hpc_qlstm.training.rank_reports import EpochReport, gather_report
-from hpc_qlstm.training.scores import score
-from hpc_qlstm.training.setup import Setup
-from hpc_qlstm.training.step import TESTING
 from hpc_qlstm.training.stopping import StopRequested
 
 
@@ -98,6 +98,11 @@ class Trainer:
     def batches(self) -> int:
         """Batches of an epoch."""
         return -(-epoch_size(self.config, self.data) // self._training.batch_size)
+
+    @property
+    def history(self) -> list[Record]:
+        """The records of all epochs done."""
+        return self.state.history
 
     def run_epoch(self) -> Record:
         """Train one epoch, or what is left of it, and evaluate; returns and remembers its record.

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.data import hdf5_table
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator, open_communicator
-from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 
 pytestmark = pytest.mark.mpi

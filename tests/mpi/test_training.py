@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import hpc_qlstm as hq
+from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator, open_communicator
-from hpc_qlstm.training.setup import set_up
 from hpc_qlstm.training.trainer import Trainer
 
 pytestmark = pytest.mark.mpi

@@ -1,0 +1,1 @@
+"""The model on a grid of ranks: batches, gradients, scores, reports."""

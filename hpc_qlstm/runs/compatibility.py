@@ -1,0 +1,116 @@
+"""Whether a checkpoint belongs to a configuration and to its data.
+
+Equal shapes do not make an equal model: another order of v_t, another encoding or other data would
+be taken up without a word and give meaningless numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Circuit, Float
+from hpc_qlstm.config import Config
+from hpc_qlstm.config_io import load_config
+from hpc_qlstm.data import Dataset, StreamedData, WindowSource
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.runs.checkpoint_format import Checkpoint
+
+_MODEL_SECTIONS = ("model", "partition", "data")
+_TRAINING_KEYS = (
+    "batch_size",
+    "shuffle",
+    "optimizer",
+    "momentum",
+    "alpha",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "seed",
+)
+_CHUNK = 4096
+"""Windows that are summed at a time."""
+# The same file may lie elsewhere now; its content is compared by its fingerprint.
+_FREE_KEYS = {("data", "file"), ("model", "ansatz_file")}
+
+
+def require_same_model(stored: Checkpoint, config: Config) -> None:
+    """InputError that names the first key in which model, partition or data differ. Local."""
+    then = load_config(tomllib.loads(stored.config))
+    for section in _MODEL_SECTIONS:
+        fields = type(getattr(config, section)).model_fields
+        _compare(then, config, section, fields)
+
+
+def require_same_training(stored: Checkpoint, config: Config) -> None:
+    """As `require_same_model`, for what a resumed run may not change of its training. Local."""
+    require_same_model(stored, config)
+    _compare(load_config(tomllib.loads(stored.config)), config, "training", _TRAINING_KEYS)
+    begun = stored.epoch + bool(stored.batch)
+    if config.training.epochs < begun:
+        raise InputError(
+            f"training.epochs is {config.training.epochs}, but the run has begun {begun}; "
+            f"allowed: {begun} or more"
+        )
+
+
+def require_same_data(stored: Checkpoint, data: WindowSource, source: str) -> None:
+    """InputError when the windows are not those that the run was trained on. Local."""
+    now, then = fingerprint(data), stored.data.get("fingerprint", np.empty(0))
+    if now.shape != then.shape or not np.allclose(now, then, rtol=1e-8, atol=1e-8):
+        raise InputError(
+            f"{source}: has changed since the run was trained; use predict for new data, "
+            "or train for a new run"
+        )
+
+
+def require_same_circuits(stored: Checkpoint, circuits: Sequence[Circuit]) -> None:
+    """InputError when the circuits, read from a user's file, are not those of the run. Local."""
+    then = stored.data.get("circuits")
+    if then is not None and not np.array_equal(then, circuits_fingerprint(circuits)):
+        raise InputError(
+            "model.ansatz_file: the circuits are not those that the checkpoint was made with"
+        )
+
+
+def circuits_fingerprint(circuits: Sequence[Circuit]) -> Float:
+    """A SHA-256 of all circuits as 32 numbers."""
+    digest = hashlib.sha256(repr(tuple(circuits)).encode()).digest()
+    return np.frombuffer(digest, dtype=np.uint8).astype(np.float64)
+
+
+def fingerprint(data: WindowSource) -> Float:
+    """Sizes, sums and weighted sums of the windows, and the scaling; of a streamed file its own.
+
+    Numbers rather than a hash, because another processor may round the last digit of a task's
+    values differently. Local; makes no copy of all windows.
+    """
+    if isinstance(data, StreamedData):
+        return data.fingerprint
+    assert isinstance(data, Dataset)
+    parts = [data.train_x, data.train_y, data.test_x, data.test_y]
+    sizes = [float(n) for part in parts for n in part.shape]
+    sums = []
+    for part in parts:
+        totals, width = np.zeros(3), part[0].size
+        for k in range(0, len(part), _CHUNK):
+            values = part[k : k + _CHUNK].ravel()
+            ramp = np.arange(k * width, k * width + values.size) / max(1, part.size - 1)
+            totals += [np.sum(values), np.sum(values**2), np.sum(ramp * values)]
+        sums += (totals / part.size).tolist()
+    scalers = (data.feature_scaler, data.target_scaler)
+    scaling = [array for scaler in scalers for array in (scaler.offset, scaler.factor)]
+    return np.concatenate([sizes, sums, *scaling])
+
+
+def _compare(then: Config, now: Config, section: str, keys: Iterable[str]) -> None:
+    for key in keys:
+        was, given = (getattr(getattr(config, section), key) for config in (then, now))
+        if was != given and (section, key) not in _FREE_KEYS:
+            raise InputError(
+                f"{section}.{key} is {given!r}, but the checkpoint was made with {was!r}; "
+                "allowed: the same, or a new run with train"
+            )

@@ -1,0 +1,1 @@
+"""Studies: many runs or measurements, their tables and figures."""

@@ -1,0 +1,1 @@
+"""The noise study: R2 against depolarizing rate and shots."""

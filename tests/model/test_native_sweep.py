@@ -1,0 +1,327 @@
+"""The native engine's sweep over partitions and time steps, beside one call for each partition."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from hpc_qlstm import Partition
+from hpc_qlstm.engines.native import NativeEngine
+from hpc_qlstm.model import QLSTM
+from hpc_qlstm.model.blocks import block_bounds
+from hpc_qlstm.native import extension, numerics
+from hpc_qlstm.native.kernels import find_kernel
+
+MODELS = {
+    "alone": {"partition": Partition.contiguous(5, 3, 1), "input_size": 2},
+    "unequal": {
+        "partition": Partition([[0, 3], [1, 2, 4, 0], [2]], [1, 1, 1], [3, 4, 1]),
+        "input_size": 2,
+    },
+    "order xh, sequence": {
+        "partition": Partition.overlap(5, 3, 3),
+        "input_size": 2,
+        "order": "xh",
+        "sequence": True,
+    },
+    "six VQCs, mixed": {
+        "partition": Partition.strided(5, 3, 2),
+        "input_size": 2,
+        "extra_vqcs": 2,
+        "mix": True,
+    },
+    "no hidden unit read": {"partition": Partition([[3, 4], [0, 1, 2]], [2, 1]), "input_size": 2},
+}
+
+
+def problem(options, engine, batch=7, steps=4):
+    model = QLSTM(hidden_size=3, output_size=2, depth=2, engine=engine, **options)
+    rng = np.random.default_rng(5)
+    weights = model.init(3, 0.7)
+    x = rng.uniform(-1, 1, (batch, steps, model.input_size))
+    y = rng.uniform(-1, 1, model.prediction_shape(x))
+    return model, weights, x, y
+
+
+def everything(model, weights, x, y):
+    loss, gradient = model.loss_and_gradient(weights, x, y)
+    return [
+        np.array(loss), *gradient.values(), model.input_gradient(weights, x, y),
+        model.predict(weights, x),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_bits_as_one_call_a_partition(name, steps):
+    options = MODELS[name]
+    together = problem(options, NativeEngine(threads=1), steps=steps)
+    # An engine of its own for each partition takes the other path.
+    engines = [NativeEngine(threads=1) for _ in options["partition"].inputs]
+    engines = engines if len(engines) > 1 else [NativeEngine(threads=1)]
+    apart = problem(options, engines, steps=steps)
+    if len(engines) > 1:
+        assert together[0].local_cell(range(1)).gates.native is not None
+        assert apart[0].local_cell(range(len(engines))).gates.native is None
+    for ours, theirs in zip(everything(*together), everything(*apart), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    counted = sum(engine.executions for engine in apart[0].engines)
+    assert together[0].engines[0].executions == counted
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("mode", ["auto", "state"])
+def test_threads_over_partitions_change_no_bit(mode, threads):
+    partition = Partition.broadcast_input(13, 12, 12)
+    results = []
+    for count in (1, threads):
+        engine = NativeEngine(threads=count, mode=mode)
+        model = QLSTM(1, 12, 1, depth=1, partition=partition, engine=engine)
+        rng = np.random.default_rng(0)
+        x, y = rng.uniform(-1, 1, (5, 3, 1)), rng.uniform(-1, 1, (5, 1))
+        results.append(everything(model, model.init(0, 0.5), x, y))
+    for one, several in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
+def test_a_thousand_partitions_share_their_circuits():
+    model = QLSTM(1, 600, 1, depth=1, partition=Partition.broadcast_input(601, 600, 300))
+    assert len({id(circuit) for circuit in model.circuits}) == 1
+    loss, _ = model.loss_and_gradient(model.init(), np.zeros((2, 2, 1)), np.zeros((2, 1)))
+    assert np.isfinite(loss)
+
+
+def test_sums_over_blocks_are_in_order():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(37, 5)) * 10.0 ** rng.integers(-12, 12, (37, 5))
+    bounds = block_bounds(37)
+    sums = np.empty((len(bounds) - 1, 5))
+    numerics.block_sums(rows, bounds, sums)
+    for k in range(len(bounds) - 1):
+        expected = rows[bounds[k]].copy()
+        for row in rows[bounds[k] + 1 : bounds[k + 1]]:
+            expected += row
+        np.testing.assert_array_equal(sums[k], expected)
+
+
+def test_gathered_blocks_are_added_by_replica_and_position():
+    """Two replicas with three and two blocks, rows of two ranks with sections of 2 and 3."""
+    rng = np.random.default_rng(2)
+    received = rng.normal(size=(4, 3, 1 + 2 + 3))  # loss, two shared columns, a section
+    gradient = np.full(2 + 3 + 2, np.nan)
+    loss, total = numerics.add_blocks(received, [3, 2], [0, 2, 5], 1, 3, gradient)
+    first = np.concatenate([received[0, :3], received[2, :2]])
+    second = np.concatenate([received[1, :3], received[3, :2]])
+    np.testing.assert_allclose(loss, first[:, 0].sum(), rtol=1e-14)
+    np.testing.assert_allclose(total, gradient.sum(), rtol=1e-13)
+    np.testing.assert_allclose(gradient[:2], first[:, 3:5].sum(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(gradient[2:5], second[:, 3:6].sum(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(gradient[5:], first[:, 1:3].sum(axis=0), rtol=1e-13)
+
+
+def test_adam_is_that_of_its_formula():
+    rng = np.random.default_rng(3)
+    gradient, first, weights = rng.normal(size=(3, 9))
+    second = rng.uniform(0, 1, 9)
+    m, v, w = first.copy(), second.copy(), weights.copy()
+    numerics.adam(0.9, 0.99, 0.3, 0.7, 1e-8, gradient, first, second, weights)
+    m += (1 - 0.9) * (gradient - m)
+    v = v * 0.99 + (1 - 0.99) * gradient * gradient
+    w -= 0.3 * m / (np.sqrt(v) / 0.7 + 1e-8)
+    for ours, theirs in ((first, m), (second, v), (weights, w)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda z: numerics.sum_blocks(z(3, 2), [0, 2], z(2)),
+        lambda z: numerics.sum_blocks(z(3, 2), [0, 3], z(3)),
+        lambda z: numerics.adam(0.9, 0.9, 1, 1, 1, z(3), z(3), z(2), z(3)),
+        lambda z: numerics.block_sums(z(3, 2), [0, 2, 4], z(2, 2)),
+        lambda z: numerics.block_sums(z(3, 2), [0, 2, 2, 3], z(3, 2)),
+        lambda z: numerics.block_sums(z(3, 2), [0, 3], z(1, 3)),
+        lambda z: numerics.add_blocks(z(2, 3, 6), [4], [0, 2, 5], 1, 3, z(7)),
+        lambda z: numerics.add_blocks(z(2, 3, 6), [3], [0, 2, 6], 1, 3, z(8)),
+        lambda z: numerics.add_blocks(z(2, 3, 6), [3], [0, 2, 5], 1, 3, z(6)),
+        lambda z: numerics.merge_columns(z(2, 3, 2), [1, 3], z(3, 4)),
+        lambda z: numerics.merge_columns(z(2, 3, 2), [1, 2], z(3, 4)),
+        lambda z: numerics.add_columns(z(2, 3, 2), _columns((2, 0, 0)), z(3, 2)),
+        lambda z: numerics.add_columns(z(2, 3, 2), _columns((0, 2, 0)), z(3, 2)),
+        lambda z: numerics.add_columns(z(2, 3, 2), _columns((0, 0, 2)), z(3, 2)),
+        lambda z: numerics.add_columns(z(2, 3, 2), _columns((0, 2**32 - 1, 0)), z(3, 2)),
+        lambda z: numerics.pack_sums(z(3), z(3, 2), z(3, 4), [0, 3], 2**64 - 6, z(1)),
+        lambda z: numerics.readout(z(3, 2), z(1, 3), z(1), z(3, 1)),
+        lambda z: numerics.squared_errors(
+            z(3, 1, 2), z(1, 2), z(1), z(3, 1), 1, z(3), z(3, 1, 2), z(3, 2)
+        ),
+        lambda z: numerics.squared_errors(
+            z(3, 1, 2), z(1, 2), z(1), z(4), 1, z(3), z(3, 1, 2), z(3, 3)
+        ),
+        lambda z: numerics.pack_sums(z(3), z(3, 2), z(3, 4), [0, 1, 3], 2, z(7)),
+        lambda z: numerics.pack_sums(z(3), z(3, 2), z(3, 4), [0, 1, 2], 2, z(8)),
+        lambda z: numerics.pack_sums(z(3), z(2, 2), z(3, 4), [0, 1, 3], 2, z(8)),
+    ],
+)
+def test_arrays_of_other_sizes_are_refused(call):
+    with pytest.raises(ValueError, match="other steps, samples or sizes"):
+        call(lambda *shape: np.zeros(shape))
+
+
+def _columns(*added):
+    return numerics.ColumnList(list(added))
+
+
+def two_partitions():
+    """Their native sweeps, the local cell, flat weights and x of 3 samples and 2 steps."""
+    model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
+    local = model.local_cell(range(2))
+    sweeps = local.gates.native
+    assert sweeps is not None
+    return sweeps, local, model.layout.initial(0), np.zeros((3, 2, 1))
+
+
+def test_sweeps_of_other_sizes_are_refused():
+    """What would read or write beyond the arrays is refused, not done."""
+    sweeps, local, flat, x = two_partitions()
+    state, outputs = np.zeros((3, 4)), np.zeros((4, 3, 4))
+    sweeps.begin(flat, x, outputs).forward(1, state)
+    for flat_given, state_given, outputs_given in (
+        (flat, np.zeros((3, 3)), outputs),
+        (flat, np.zeros((2, 4)), outputs),
+        (flat, state, np.zeros((4, 3, 3))),
+        (flat[:20], state, outputs),
+    ):
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            sweeps.begin(flat_given, x, outputs_given).forward(1, state_given)
+    with pytest.raises(ValueError, match="other steps"):
+        sweeps.begin(flat, x, outputs).forward(2, state)
+    sweep = sweeps.begin(flat, x, outputs)
+    sweep.forward(0, state)
+    good = {
+        "cotangents": np.zeros((4, 3, 4)),
+        "rows": np.zeros((3, local.weights)),
+        "to_inputs": np.zeros((3, 6)),
+    }
+    sweep.reverse(0, **good)
+    for name, shape in (
+        ("cotangents", (4, 3, 3)), ("rows", (3, local.weights - 1)), ("to_inputs", (3, 5)),
+        ("rows", (2, local.weights)),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            sweep.reverse(0, **{**good, name: np.zeros(shape)})
+
+
+def test_ties_to_arrays_of_other_sizes_are_refused():
+    sweeps, local, flat, x = two_partitions()
+
+    def zeros(*shape):
+        return np.zeros(shape)
+
+    def tie(**others):
+        outputs = others.pop("outputs", zeros(4, 3, 4))
+        given = {
+            "gathered": outputs[None], "counts": [4], "state": zeros(3, 4), "read": zeros(1, 3, 4),
+            "sequence": False, "updates": True,
+        } | others  # fmt: skip
+        return sweeps.begin(flat, x, outputs).with_cell(**given)
+
+    tied = tie()
+    for others in (
+        {"outputs": zeros(4, 3, 3)}, {"outputs": zeros(3, 3, 4)}, {"counts": [3]},
+        {"counts": [2, 2]}, {"gathered": zeros(2, 4, 3, 4)}, {"gathered": zeros(1, 4, 2, 4)},
+        {"state": zeros(3, 3)}, {"state": zeros(2, 4)}, {"read": zeros(2, 3, 4)},
+        {"read": zeros(1, 3, 4), "sequence": True}, {"read": zeros(1, 2, 4)},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            tie(**others)
+    columns = local_columns([[0, 1, 4], [2, 3, 4]])
+    good = {
+        "to_read": zeros(1, 3, 4), "rows": zeros(3, local.weights), "to_inputs": zeros(3, 6),
+        "gathered": zeros(1, 3, 6), "columns": columns, "hidden_begin": 0,
+        "cotangents": zeros(4, 3, 4), "to_x": None,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="other steps"):
+        tied.turn(1)  # not on the way back
+    tied.start_back(**good)
+    for others in (
+        {"to_read": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
+        {"to_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
+        {"columns": local_columns([[0, 1, 5], [2, 3, 4]])}, {"cotangents": zeros(4, 3, 3)},
+        {"to_x": zeros(3, 1, 1)},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+            tied.start_back(**good | others)
+    for call in (tied.evaluate, tied.update, tied.advance, tied.turn, tied.reverse, tied.retreat):
+        call(1)
+        with pytest.raises(ValueError, match="other steps"):
+            call(2)
+    follower = tie(updates=False)
+    follower.evaluate(1)
+    with pytest.raises(ValueError, match="other steps"):
+        follower.update(1)
+
+
+def test_a_sweep_that_does_not_come_back():
+    """The same outputs with the memory of one step, and no way back."""
+    model, weights, x, _ = problem(MODELS["unequal"], NativeEngine(threads=1))
+    flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.native
+    assert sweeps is not None
+    rng, found = np.random.default_rng(0), []
+    states = rng.uniform(-1, 1, (4, 7, 3))
+    for back in (True, False):
+        outputs = np.zeros((4, 7, 3))
+        sweep = sweeps.begin(flat, x, outputs, back=back)
+        for t in range(4):
+            sweep.forward(t, states[t])
+            found.append(outputs.copy())
+    np.testing.assert_array_equal(found[:4], found[4:])
+    with pytest.raises(ValueError, match="without a way back"):
+        sweep.reverse(3, np.zeros((4, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)))
+    tied = sweep.with_cell(
+        outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), sequence=False, updates=True
+    )
+    with pytest.raises(ValueError, match="without a way back"):
+        tied.start_back(
+            np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
+            local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)), None,
+        )  # fmt: skip
+    cell = extension.Cell(find_kernel(), 2, 6, False)
+    cell.forward(0, np.zeros((4, 6)), np.zeros(6))
+    with pytest.raises(ValueError, match="without a way back"):
+        cell.reverse(0, np.zeros(6), np.zeros((4, 6)))
+
+
+def test_a_tie_ends_when_the_sweep_begins_anew():
+    sweeps, _, flat, x = two_partitions()
+    outputs = np.zeros((4, 3, 4))
+    sweep = sweeps.begin(flat, x, outputs)
+    tied = sweep.with_cell(
+        outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), sequence=False, updates=True
+    )
+    tied.evaluate(1)
+    sweep._sweep.begin(2, 3)
+    with pytest.raises(ValueError, match="other steps"):
+        tied.evaluate(1)
+    with pytest.raises((MemoryError, ValueError)):
+        sweep._sweep.begin(2**45, 2)
+    with pytest.raises(ValueError, match="other steps"):
+        sweep.forward(0, np.zeros((3, 4)))
+
+
+def test_a_sweep_keeps_its_plans_alive():
+    model = QLSTM(1, 2, 1, depth=1)
+    sweeps = model.local_cell(range(1)).gates.native
+    assert sweeps is not None
+    plan = sweeps._plans[0]
+    before = sys.getrefcount(plan)
+    sweep = extension.PartitionSweep(sweeps._engine.kernel, sweeps._members, 4)
+    assert sys.getrefcount(plan) == before + 1
+    del sweep
+    assert sys.getrefcount(plan) == before
+
+
+def local_columns(inputs):
+    return numerics.column_list([range(len(inputs))], inputs)

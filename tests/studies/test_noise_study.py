@@ -1,0 +1,103 @@
+"""`hpc-qlstm noise`: R2 against depolarizing rate and shots, with and without mitigation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hpc_qlstm import load_config
+from hpc_qlstm.parallel import SerialCommunicator
+from hpc_qlstm.studies.noise.study import noise_study, study_table
+
+pytest.importorskip("mitiq")
+
+
+@pytest.fixture
+def config_file(write_config):
+    return write_config(
+        model={"hidden_size": 2, "depth": 1},
+        partition={"strategy": "broadcast_input", "count": 2},
+        data={"options": {"points": 40}, "window": 2},
+        training={"epochs": 12, "learning_rate": 0.1},
+        engine={"threads": 1},
+    )
+
+
+def test_noise_costs_and_mitigation_wins_back(config_file):
+    study = noise_study(
+        load_config(config_file), SerialCommunicator(),
+        rates=[0.02, 0], shots=[32, 0], seeds=2, readout=0.02,
+    )  # fmt: skip
+    assert len(study.cells) == 2 * 2 * 2 * 2
+    assert study.rates == [0, 0.02]
+    assert study.shots == [32, 0]
+    clean = study.r2(0, 0, True).mean()
+    noisy, mitigated = (study.r2(0.02, 0, m).mean() for m in (False, True))
+    assert noisy < mitigated < clean + 0.01
+    assert clean - mitigated < 0.3 * (clean - noisy)
+    assert not np.array_equal(study.r2(0, 32, False), study.r2(0, 0, False))
+    table = study_table(study).splitlines()
+    assert table[0] == "| rate | mitigation | 32 shots | exact |"
+    assert len(table) == 2 + 4
+
+
+def test_training_under_noise(config_file):
+    config = load_config(config_file, ["engine.gradient=spsa", "training.epochs=2"])
+    study = noise_study(
+        config, SerialCommunicator(), rates=[0.01], shots=[32], seeds=1, training="noisy"
+    )
+    assert np.isfinite([cell.r2 for cell in study.cells]).all()
+
+
+def test_command_on_one_and_two_ranks(config_file, hpc_qlstm_run, tmp_path):
+    cells = []
+    for ranks in (None, 2):
+        folder = tmp_path / f"study-{ranks}"
+        done = hpc_qlstm_run(
+            "noise", config_file, "--output", folder, "--rates", "0,0.01", "--shots", "16,0",
+            "--seeds", 2, "--zne", "linear", "--set", "training.epochs=2", ranks=ranks,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "| rate | mitigation | 16 shots | exact |" in done.stdout
+        content = json.loads((folder / "noise.json").read_text())
+        assert content["mitigation"]["zne"] == "linear"
+        cells.append(content["cells"])
+        assert (folder / "noise.png").stat().st_size > 10_000
+        assert (folder / "noise.md").read_text() in done.stdout
+    assert cells[0] == cells[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--rates", "0,two"], "--rates '0,two': allowed: numbers from 0 to 1"),
+        (["--rates", "2"], "--rates '2'"),
+        (["--shots", "1.5"], "--shots '1.5'"),
+        (["--seeds", "0"], "seeds"),
+    ],
+)
+def test_options_that_cannot_be(config_file, hpc_qlstm_run, option, message):
+    done = hpc_qlstm_run("noise", config_file, *option)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_failing_cell_ends_all_ranks(config_file, hpc_qlstm_run):
+    """Ranks work by themselves in a study: one that fails must not leave the others waiting."""
+    done = hpc_qlstm_run(
+        "noise", config_file, "--rates", "0", "--shots", "0", "--seeds", 4, "--zne", "none",
+        "--set", "training.optimizer=sgd", "--set", "training.learning_rate=1000",
+        "--set", "training.epochs=30", ranks=2, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    assert "learning_rate" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_refused_first(config_file, hpc_qlstm_run):
+    done = hpc_qlstm_run("noise", config_file, "--output", "/proc/study", timeout=30)
+    assert done.returncode == 2
+    assert "/proc/study" in done.stderr

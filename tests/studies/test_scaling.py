@@ -1,0 +1,388 @@
+"""`hpc-qlstm scaling`: what is measured, in which order, what the table says, when bits differ."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from hpc_qlstm import load_config
+from hpc_qlstm.build.sources import build_dataset
+from hpc_qlstm.errors import InputError
+from hpc_qlstm.parallel import SerialCommunicator
+from hpc_qlstm.studies.scaling.costs import Costs, stored_machine
+from hpc_qlstm.studies.scaling.measure import full_batches, measure
+from hpc_qlstm.studies.scaling.plan import (
+    Cell,
+    default_ranks,
+    plan_cells,
+    plan_points,
+    variants,
+)
+from hpc_qlstm.studies.scaling.study import scaling
+from hpc_qlstm.studies.scaling.table import (
+    HEADER,
+    by_variant,
+    csv_text,
+    difference_text,
+    make_rows,
+    markdown_text,
+)
+
+TINY = {
+    "model": {"hidden_size": 4, "depth": 1},
+    "partition": {"strategy": "broadcast_input", "count": 2},
+    "data": {"task": "sine", "options": {"points": 24}, "window": 2},
+    "training": {"batch_size": 6},
+}
+SHORT = ("--repeats", "2", "--epochs", "2", "--steps", "3", "--no-model")
+
+
+def points_of(kind, ranks, *vary, asked=True, **sections):
+    config = load_config({**TINY, **sections})
+    return plan_points(kind, config, ranks, vary, 1, asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
+)
+def test_ranks_by_default(size, expected):
+    assert default_ranks(size) == expected
+
+
+def test_variants_are_all_combinations():
+    assert list(variants([])) == [[]]
+    assert list(variants(["parallel.cell_update=root,replicated", "model.depth=1, 2"])) == [
+        ["parallel.cell_update=root", "model.depth=1"],
+        ["parallel.cell_update=root", "model.depth=2"],
+        ["parallel.cell_update=replicated", "model.depth=1"],
+        ["parallel.cell_update=replicated", "model.depth=2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "vary",
+    [["depth=1,2"], ["model.depth"], ["model.depth=1,,2"], ["model.depth=1,1"],
+     ["model.depth=1", "model.depth=2"]],
+)  # fmt: skip
+def test_what_varies_nothing_is_refused(vary):
+    with pytest.raises(InputError, match="--vary"):
+        list(variants(vary))
+
+
+def test_strong_is_one_model():
+    points, notes = points_of("strong", [1, 2, 4], "parallel.cell_update=root,replicated")
+    assert [(p.ranks, p.variant) for p in points] == [
+        (p, f"cell_update={name}") for name in ("root", "replicated") for p in (1, 2, 4)
+    ]
+    assert notes == []
+    assert len({Cell(point, 0, 2, 3).model for point in points}) == 1
+    assert len({Cell(point, 0, 2, 3).name for point in points}) == 6
+    assert points[0].config.engine.threads == 1
+
+
+def test_weak_partitions_keeps_the_units_of_a_rank():
+    points, _ = points_of("weak-partitions", [1, 3, 8])
+    sizes = [(p.config.partition.count, p.config.model.hidden_size) for p in points]
+    assert sizes == [(1, 2), (3, 6), (8, 16)]
+
+
+def test_weak_samples_keeps_the_samples_of_a_replica():
+    points, notes = points_of("weak-samples", [1, 2, 3, 8])
+    assert [(p.ranks, p.config.training.batch_size) for p in points] == [(2, 6), (8, 24)]
+    assert [note.split(" is")[0] for note in notes] == ["P = 1", "P = 3"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ranks", "sections", "words"),
+    [
+        ("strong", [3], {}, "--ranks 3: MPI: 3 ranks do not fit 2 partitions"),
+        ("weak-samples", [1, 3], {}, "multiples of 2"),
+        ("weak-partitions", [2], {"model": {"hidden_size": 5}}, r"model\.hidden_size is 5"),
+        ("weak-partitions", [2], {"partition": {"qubits": [4, 4], "count": 2}}, "qubits: lists"),
+        ("weak-partitions", [2], {"partition": {"strategy": "explicit",
+                                                "inputs": [[0, 1, 2], [3, 4]]}}, "inputs: lists"),
+    ],
+)  # fmt: skip
+def test_what_cannot_grow_is_refused(kind, ranks, sections, words):
+    with pytest.raises(InputError, match=words):
+        points_of(kind, ranks, **sections)
+
+
+def test_ranks_that_nobody_asked_for_are_left_out_where_they_do_not_fit():
+    points, notes = points_of("strong", [1, 2, 3], asked=False)
+    assert [point.ranks for point in points] == [1, 2]
+    assert notes == [
+        "P = 3 is left out: MPI: 3 ranks do not fit 2 partitions, allowed: 1 to 2, or a multiple "
+        "of 2 (4, 6, 8, ...); or these, with parallel.replicas 3"
+    ]
+
+
+def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
+    points, _ = points_of("weak-partitions", [1, 2, 4])
+    cells = plan_cells(points, 2, 3, 5)
+    assert [(c.point.ranks, c.repeat, c.timed) for c in cells] == [
+        (1, 0, True), (2, 0, True), (4, 0, True), (1, 1, True), (2, 1, True), (4, 1, True),
+        (1, 0, False), (1, 0, False),
+    ]  # fmt: skip
+    assert [c.epochs for c in cells] == [3] * 6 + [1, 1]
+    assert {c.model for c in cells[6:]} == {cells[1].model, cells[2].model}
+    points, _ = points_of("strong", [1, 2, 4])
+    assert all(cell.timed for cell in plan_cells(points, 2, 3, 5))
+
+
+def test_what_is_compared_with_replicas_runs_on_one_rank():
+    points, _ = points_of("strong", [2], parallel={"replicas": 2})
+    (_, alone) = plan_cells(points, 1, 2, 3)
+    assert (alone.point.ranks, alone.timed) == (1, False)
+    losses = [
+        measure(Cell(point, 0, 1, 3, timed=False), SerialCommunicator())["losses"]
+        for point in (alone.point, points_of("strong", [1])[0][0])
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
+    like = load_config(TINY)
+    other = load_config({**TINY, "model": {**TINY["model"], "depth": 2}})
+    folders = {
+        Costs(tmp_path, (0, 1), True, configs, ranks).folder
+        for configs, ranks in (
+            ([like], [1]),
+            ([like], [1, 2]),
+            ([other], [1]),
+            ([like, other], [1]),
+        )
+    }
+    assert len(folders) == 4
+    assert Costs(tmp_path, (1, 2), False, [other, like], [1]).folder in folders
+    (tmp_path / "machine-0-after.json").write_text("{")
+    machine, notes = stored_machine(tmp_path)
+    assert machine is None
+    assert "machine-0-after.json: is not JSON" in notes[0]
+
+
+def test_batches_are_full():
+    data = build_dataset(load_config(TINY))
+    assert data.train_x.shape[0] == 14
+    full = full_batches(data, 20, 2)
+    assert full.train_x.shape == (40, 2, 1)
+    assert np.array_equal(full.train_x[14:28], data.train_x)
+    assert np.array_equal(full.train_y[36:], data.train_y[8:12])
+    assert full.train_time.shape == (40,)
+    assert full.test_x.shape == data.test_x.shape
+    assert full_batches(data, 3, 2).test_y.shape[0] == full_batches(data, 3, 2).test_x.shape[0] == 3
+
+
+def result_of(cell, milliseconds, losses=("0x1.8p-3", "0x1.4p-3")):
+    replicas = max(1, cell.point.ranks // 2)
+    return {
+        "grid": [replicas, cell.point.ranks // replicas],
+        "partitions": 2,
+        "qubits": [3, 4],
+        "step_seconds": {"median": milliseconds / 1e3},
+        "slowest": {"compute": 3.0, "communication": 1.0, "waiting": 0.0, "rest": 1.0},
+        "losses": {
+            "batches": list(losses) * 2 if cell.timed else list(losses),
+            "train": list(losses) if cell.timed else [],
+            "test": list(losses) if cell.timed else [],
+        },
+    }
+
+
+def measured_as(kind, times, **given):
+    """Points of a study and three repeats of each: so many milliseconds, a tenth less and more."""
+    points, _ = points_of(kind, sorted(times), **given)
+    cells = plan_cells(points, 3, 2, 5)
+    found = [
+        (cell, result_of(cell, times.get(cell.point.ranks, 1.0) * (1.0, 0.9, 1.1)[cell.repeat]))
+        for cell in cells
+    ]
+    return points, found
+
+
+def test_the_table_of_strong_scaling():
+    points, found = measured_as("strong", {1: 8.0, 2: 5.0, 4: 4.0})
+    rows = make_rows("strong", points, found, lambda config, ranks: 8e-3 / ranks)
+    assert [row.speed_up for row in rows] == pytest.approx([1.0, 1.6, 2.0])
+    assert [row.efficiency for row in rows] == pytest.approx([1.0, 0.8, 0.5])
+    assert rows[2].step == pytest.approx((4e-3, 3.6e-3, 4.4e-3))
+    assert rows[2].shares == {"compute": 0.6, "communication": 0.2, "waiting": 0.0, "rest": 0.2}
+    assert all(row.identical for row in rows)
+    (_, *table) = csv.reader(csv_text(rows).splitlines())
+    assert table[2] == [
+        "4", "2 x 2", "2", "3..4", "6", "2", "1", "", "4", "3.6", "4.4", "2.00", "0.50",
+        "60.0", "20.0", "0.0", "20.0", "2", "-50.0", "identical",
+    ]  # fmt: skip
+    assert [[row.point.ranks for row in group] for group in by_variant(rows)] == [[1, 2, 4]]
+    # Without a model its columns are empty, and left out of the page.
+    rows = make_rows("strong", points, found)
+    assert dict(zip(HEADER, rows[0].cells(), strict=True))["predicted ms"] == ""
+    assert "predicted" not in markdown_text(rows)
+    assert "variant" not in markdown_text(rows)
+
+
+def test_the_table_of_weak_scaling():
+    points, found = measured_as("weak-samples", {2: 4.0, 4: 5.0, 8: 8.0})
+    rows = make_rows("weak-samples", points, found)
+    assert [row.efficiency for row in rows] == pytest.approx([1.0, 0.8, 0.5])
+    assert [row.speed_up for row in rows] == pytest.approx([2.0, 3.2, 4.0])
+
+
+def test_one_bit_is_found_and_named():
+    points, found = measured_as("strong", {1: 8.0, 2: 5.0})
+    _, result = found[3]
+    result["losses"]["test"][1] = "0x1.4000000000001p-3"
+    assert difference_text(found) == [
+        "P = 2, repeat 1: the test loss of epoch 2 (0x1.4000000000001p-3) is not that of "
+        "P = 1, repeat 0"
+    ]
+    assert [row.identical for row in make_rows("strong", points, found)] == [True, False]
+    # A model that grows is compared with itself on one rank, as far as that was run.
+    points, found = measured_as("weak-partitions", {1: 8.0, 2: 5.0})
+    assert difference_text(found) == []
+    reference = found[-1][1]
+    reference["losses"]["batches"][1] = "0x1.9p-3"
+    texts = difference_text(found)
+    assert len(texts) == 3
+    assert texts[0] == (
+        "P = 2, repeat 0: the loss of batch 2 (0x1.4p-3) is not that of "
+        "P = 1, to compare with P = 2, repeat 0"
+    )
+    assert [row.identical for row in make_rows("weak-partitions", points, found)] == [True, False]
+
+
+def test_what_is_stored_is_not_measured_again(tmp_path):
+    lines = []
+
+    def run(**options):
+        given = {"repeats": 3, "epochs": 2, "steps": 2, "command": "the command", "model": False}
+        return scaling(
+            "strong", load_config(TINY), tmp_path, SerialCommunicator(), say=lines.append,
+            **given | options,
+        )  # fmt: skip
+
+    assert run(part=(1, 2)).files == []
+    assert lines[0].endswith("1 to measure")
+    assert lines[-1] == "other parts are not done yet"
+    outcome = run(part=(0, 2))
+    names = [f"scaling-strong.{ending}" for ending in ("csv", "json", "md", "png")]
+    assert [path.name for path in outcome.files] == names
+    assert outcome.differing == []
+    cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
+    assert len(cells) == 3
+    next(iter(cells)).write_text("{")
+    run()
+    changed = [path for path, when in cells.items() if path.stat().st_mtime_ns != when]
+    assert changed == [next(iter(cells))]
+    for damage in ({"slowest": None}, {"step_seconds": {"median": 0.0}}, {"losses": {}}):
+        damaged = next(iter(cells))
+        damaged.write_text(json.dumps(json.loads(damaged.read_text()) | damage))
+        run()
+        assert lines[-1].startswith("1/1: ")
+    run(steps=3)
+    assert len(list((tmp_path / "cells").iterdir())) == 6
+    assert "the command" in (tmp_path / "scaling-strong.md").read_text()
+    content = json.loads((tmp_path / "scaling-strong.json").read_text())
+    assert [cell["repeat"] for cell in content["cells"]] == [0, 1, 2]
+    assert content["cells"][0]["step_seconds"]["count"] == 3
+    assert len(content["cells"][0]["losses"]["batches"]) == 2  # the last one ends the epoch
+    assert content["machines"][0]["mpi"] == "none"
+    assert (tmp_path / "scaling-strong.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_on_ranks_and_a_bit_that_is_wrong(hpc_qlstm_run, write_config, tmp_path):
+    config = write_config(**TINY)
+    words = ("scaling", "strong", config, "--output", tmp_path / "out", *SHORT,
+             "--cell-update", "root,replicated")  # fmt: skip
+    done = hpc_qlstm_run(*words, ranks=2)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "out" / "scaling-strong.json").read_text())
+    assert content["command"].startswith("mpirun -n 2 hpc-qlstm scaling strong")
+    assert [(row["ranks"], row["grid"]) for row in content["rows"]] == 2 * [
+        (1, [1, 1]),
+        (2, [1, 2]),
+    ]
+    assert "bits identical" in content["bits"]
+    assert len(content["cells"]) == 8
+    one, two = (row["shares"] for row in content["rows"][:2])
+    assert one["communication"] == one["waiting"] == 0
+    assert two["communication"] > 0
+
+    cell = next((tmp_path / "out" / "cells").glob("P2-repeat1-*.json"))
+    stored = json.loads(cell.read_text())
+    wrong = float.fromhex(stored["losses"]["train"][1])
+    stored["losses"]["train"][1] = np.nextafter(wrong, 1.0).item().hex()
+    cell.write_text(json.dumps(stored))
+    done = hpc_qlstm_run(*words, ranks=2)
+    assert done.returncode == 1, done.stdout
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert f"{stored['title']}: the training loss of epoch 2" in error
+    assert "DIFFER" in (tmp_path / "out" / "scaling-strong.md").read_text()
+
+
+def test_a_growing_model_is_compared_with_a_few_batches_on_one_rank():
+    points, _ = points_of("weak-partitions", [4])
+    cells = plan_cells(points, 1, 2, 6)
+    full, reference = (measure(cell, SerialCommunicator()) for cell in cells)
+    losses = reference["losses"]
+    assert losses["batches"] == full["losses"]["batches"][:3]
+    assert len(set(losses["batches"])) == 3
+    assert (losses["train"], reference["step_seconds"], reference["slowest"]) == ([], {}, {})
+    assert full["step_seconds"]["count"] == 6
+    assert full["partitions"] == 4
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_a_growing_model_by_the_command(hpc_qlstm_run, write_config, tmp_path, ranks):
+    config = write_config(**TINY)
+    done = hpc_qlstm_run(
+        "scaling", "weak-partitions", config, "--output", "out", *SHORT, ranks=ranks
+    )
+    assert done.returncode == 0, done.stderr
+    found = list(csv.DictReader((tmp_path / "out" / "scaling-weak-partitions.csv").open()))
+    assert [(row["P"], row["M"], row["q"]) for row in found] == [
+        ("1", "1", "3"), ("2", "2", "3")
+    ][:ranks or 1]  # fmt: skip
+    assert {row["bits"] for row in found} == {"identical"}
+    assert ("P = 1, to compare with P = 2" in done.stdout) == (ranks == 2)
+
+
+def test_trouble_on_the_measured_ranks_reaches_those_that_sleep(
+    hpc_qlstm_run, write_config, tmp_path
+):
+    wild = {"optimizer": "sgd", "learning_rate": 1000.0, "clip_norm": 0.0}
+    config = write_config(**{**TINY, "training": {"batch_size": 6, **wild}})
+    done = hpc_qlstm_run(
+        "scaling", "strong", config, "--output", "out", "--ranks", "1", "--no-model", ranks=2
+    )
+    assert done.returncode == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert error.startswith("error: P = 1, repeat 0: epoch ")
+
+
+def test_a_signal_stops_it_and_the_same_command_goes_on(
+    command, launch_environment, write_config, tmp_path
+):
+    config = write_config(**TINY)
+    words = command("scaling", "strong", config, "--output", "out", "--repeats", 2,
+                    "--epochs", 2, "--steps", 4000, "--no-model", ranks=2)  # fmt: skip
+    cells = tmp_path / "out" / "cells"
+    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not (cells.is_dir() and list(cells.glob("*.json"))):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGUSR1)
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert "Traceback" not in errors
+    assert "stopped by a signal; the same command goes on" in out
+    assert 0 < len(list(cells.glob("*.json"))) < 4
