@@ -28,7 +28,7 @@ LAYERS = (
     ("cli",),
     ("__init__", "__main__"),
 )
-FREE = ("errors", "config", "config_io")
+FREE = ("errors", "config", "config_io", "registry")
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 QISKIT_PLACES = (
@@ -38,9 +38,14 @@ QISKIT_PLACES = (
     "circuits/qiskit_transpile",
     "circuits/user_ansatz",
 )
-# Two tables of lazily loaded modules, whose entries are names of this package; and a user's own
+# Tables of lazily loaded modules, whose entries are names of this package; and a user's own
 # backend, which a configuration names.
-DYNAMIC_FILES = ("__init__.py", "engines/__init__.py", "engines/primitive/backends.py")
+DYNAMIC_FILES = (
+    "__init__.py",
+    "registry.py",
+    "engines/__init__.py",
+    "engines/primitive/backends.py",
+)
 
 
 class _Imports(ast.NodeVisitor):

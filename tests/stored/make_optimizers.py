@@ -1,6 +1,7 @@
 """Write optimizers.npz from PyTorch: what tests/training/test_optimizers.py compares with.
 
-Run by hand, `python tests/stored/make_optimizers.py`; the test suite neither runs it nor needs torch.
+Run by hand, `python tests/stored/make_optimizers.py`; the test suite neither runs it nor needs
+torch.
 """
 
 from pathlib import Path
