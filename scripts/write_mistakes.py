@@ -30,8 +30,8 @@ Bad input ends every command with exit code 2 and one line on standard error, fr
 any number of ranks: what was given, where, and what is allowed. Nothing is written before the
 input is known to be good. `pytest tests/cli/test_mistakes.py` makes every mistake below on one
 process and on three ranks. Others depend on how a job is started: a number of ranks that the
-partitions do not allow, a launcher that does not belong to the MPI library, a second job on the same
-run (`tests/cli/test_bad_input.py`, `tests/runs/test_lock.py`).
+partitions do not allow, a launcher that does not belong to the MPI library, a second job on the
+same run (`tests/cli/test_bad_input.py`, `tests/runs/test_lock.py`).
 
 A loss that is not finite, a backend that fails for good or a disk that is full when training ends
 are no mistakes of the input: they end with exit code 1 and, where it can be written, a checkpoint.
