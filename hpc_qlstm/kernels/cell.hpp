@@ -27,7 +27,7 @@ class Cell {
         activations_.resize(4 * kept * size);
         cells_.resize((kept + 1) * size);
         tanh_cells_.resize(kept * size);
-        to_cell_.resize(size);
+        grad_cell_.resize(size);
         begin();
     }
 
@@ -52,17 +52,17 @@ class Cell {
     }
 
     // Steps t = T - 1 .. 0: from the cotangent of h_t to that of z. A sweep begins with the last.
-    void reverse(std::size_t t, const double* to_hidden, double* to_z) {
-        if (t + 1 == steps_) to_cell_.assign(size_, 0.0);
+    void reverse(std::size_t t, const double* grad_hidden, double* grad_z) {
+        if (t + 1 == steps_) grad_cell_.assign(size_, 0.0);
         kernel_.reverse(size_, activations_.data() + 4 * t * size_, cells_.data() + t * size_,
-                        tanh_cells_.data() + t * size_, to_hidden, to_cell_.data(), to_z);
+                        tanh_cells_.data() + t * size_, grad_hidden, grad_cell_.data(), grad_z);
     }
 
   private:
     const CellKernel& kernel_;
     std::size_t steps_ = 0, size_ = 0;
     bool back_ = true;
-    std::vector<double> activations_, cells_, tanh_cells_, to_cell_;
+    std::vector<double> activations_, cells_, tanh_cells_, grad_cell_;
 };
 
 }  // namespace hpc_qlstm

@@ -51,7 +51,7 @@ class NativeCellSweep:
             sequence=wiring.sequence,
             updates=self._updates,
         )
-        self._evaluate = step.advance if self._alone else step.evaluate
+        self._evaluate = step.forward_step if self._alone else step.evaluate
 
     def begin(self, t: int) -> None:
         """See CellSweep."""
@@ -62,7 +62,7 @@ class NativeCellSweep:
         """See CellSweep."""
         self._outputs.collect()
         if self._alone and t < self.steps - 1:
-            return  # `advance` does the rest
+            return  # `forward_step` does the rest
         if self._updates:
             self._step.update(t)
         self._shared.share()
@@ -89,10 +89,10 @@ class NativeCellSweep:
     def begin_back(self, t: int) -> None:
         """See CellSweep."""
         if self._alone:
-            self._step.retreat(t)
+            self._step.backward_step(t)
         else:
             if self._updates:
-                self._step.turn(t)
+                self._step.cell_backward(t)
             self._cotangents.share()
             self._step.reverse(t)
         self._inputs.start()
@@ -103,7 +103,7 @@ class NativeCellSweep:
         # What comes before the first step is nobody's but the inputs'.
         last = t == 0 and self.to_x is not None
         if last if self._alone else self._updates:
-            self._step.collect(t)
+            self._step.scatter_input_gradients(t)
 
     def release(self) -> None:
         """See CellSweep."""

@@ -239,22 +239,29 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
             tie(**others)
     columns = local_columns([[0, 1, 4], [2, 3, 4]])
     good = {
-        "to_read": zeros(1, 3, 4), "rows": zeros(3, local.weights), "to_inputs": zeros(3, 6),
+        "grad_read": zeros(1, 3, 4), "rows": zeros(3, local.weights), "grad_inputs": zeros(3, 6),
         "gathered": zeros(1, 3, 6), "columns": columns, "hidden_begin": 0,
-        "cotangents": zeros(4, 3, 4), "to_x": None,
+        "cotangents": zeros(4, 3, 4), "grad_x": None,
     }  # fmt: skip
     with pytest.raises(ValueError, match="other steps"):
-        tied.turn(1)  # not on the way back
+        tied.cell_backward(1)  # not on the way back
     tied.start_back(**good)
     for others in (
-        {"to_read": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
-        {"to_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
+        {"grad_read": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
+        {"grad_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
         {"columns": local_columns([[0, 1, 5], [2, 3, 4]])}, {"cotangents": zeros(4, 3, 3)},
-        {"to_x": zeros(3, 1, 1)},
+        {"grad_x": zeros(3, 1, 1)},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="other steps, samples or sizes"):
             tied.start_back(**good | others)
-    for call in (tied.evaluate, tied.update, tied.advance, tied.turn, tied.reverse, tied.retreat):
+    for call in (
+        tied.evaluate,
+        tied.update,
+        tied.forward_step,
+        tied.cell_backward,
+        tied.reverse,
+        tied.backward_step,
+    ):
         call(1)
         with pytest.raises(ValueError, match="other steps"):
             call(2)
