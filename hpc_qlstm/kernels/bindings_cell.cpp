@@ -5,6 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <vector>
@@ -92,6 +93,26 @@ class TiedSweep {
         going_back_ = true;
     }
 
+    void set_state(const Input<2>& h0, const Input<2>& c0) {
+        check_state(started(), h0, c0);
+        sweep_.set_state(h0.data(), c0.data());
+    }
+
+    void state(const Output<2>& c) const {
+        check_state(started() && sweep_.updates(), c, c);
+        std::copy_n(sweep_.state(), c.size(), c.data());
+    }
+
+    void set_grad_state(const Input<2>& grad_h, const Input<2>& grad_c) {
+        check_state(started() && going_back_ && sweep_.updates(), grad_h, grad_c);
+        sweep_.set_grad_state(grad_h.data(), grad_c.data());
+    }
+
+    void grad_state(const Output<2>& grad_h, const Output<2>& grad_c) const {
+        check_state(started() && going_back_ && sweep_.updates(), grad_h, grad_c);
+        sweep_.grad_state(grad_h.data(), grad_c.data());
+    }
+
     // One of the steps' calls: on the way back or before it, and of those that update the cell.
     template <void (CellSweep::*call)(std::size_t), bool back, bool cell>
     void run(std::size_t t) {
@@ -101,6 +122,12 @@ class TiedSweep {
     }
 
   private:
+    template <typename A>
+    void check_state(bool possible, const A& h, const A& c) const {
+        require(possible && h.shape(0) == partitions_.samples() && h.shape(1) == hidden_ &&
+                c.shape(0) == h.shape(0) && c.shape(1) == h.shape(1));
+    }
+
     // Tied, and the gates were not begun anew with other sizes since.
     bool started() const {
         return state_.is_valid() && generation_ == partitions_.generation();
@@ -125,6 +152,31 @@ void define_cell(nb::module_& m) {
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
         .def(nb::init<const Kernel&, std::size_t, std::size_t, bool>(), "kernel"_a, "steps"_a,
              "size"_a, "back"_a = true)
+        .def("begin",
+             [](Cell& cell, const std::optional<Plain>& c0) {
+                 require(!c0 || c0->size() == cell.size());
+                 cell.begin(c0 ? c0->data() : nullptr);
+             },
+             "c0"_a.none() = nb::none(), "A sweep follows, from c_0 (B, d_h) or zeros.")
+        .def("begin_reverse",
+             [](Cell& cell, const std::optional<Plain>& grad_c) {
+                 require(!grad_c || grad_c->size() == cell.size());
+                 cell.begin_reverse(grad_c ? grad_c->data() : nullptr);
+             },
+             "grad_c"_a.none() = nb::none(),
+             "The way back follows, from the cotangent of c_T (B, d_h) or zeros.")
+        .def("state",
+             [](const Cell& cell, const PlainOutput& c) {
+                 require(c.size() == cell.size());
+                 std::copy_n(cell.state(), c.size(), c.data());
+             },
+             "c"_a.noconvert(), "Copy c_T (B, d_h).")
+        .def("grad_state",
+             [](const Cell& cell, const PlainOutput& grad_c) {
+                 require(grad_c.size() == cell.size());
+                 std::copy_n(cell.grad_state(), grad_c.size(), grad_c.data());
+             },
+             "grad_c"_a.noconvert(), "Copy the cotangent of c_0 (B, d_h), after the way back.")
         .def("forward",
              [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
                  check_cell(cell, t, z.size(), hidden.size());
@@ -149,6 +201,13 @@ void define_cell(nb::module_& m) {
              "grad_inputs"_a.noconvert(), "gathered"_a.noconvert(), "columns"_a, "hidden_begin"_a,
              "cotangents"_a.noconvert(), "grad_x"_a.noconvert().none(),
              "Tie the arrays of the way back.")
+        .def("set_state", &TiedSweep::set_state, "h0"_a, "c0"_a,
+             "h_0 and c_0 (B, d_h) instead of zeros; after start.")
+        .def("state", &TiedSweep::state, "c"_a.noconvert(), "Copy c_T (B, d_h).")
+        .def("set_grad_state", &TiedSweep::set_grad_state, "grad_h"_a, "grad_c"_a,
+             "The cotangents of h_T and c_T instead of zeros; after start_back.")
+        .def("grad_state", &TiedSweep::grad_state, "grad_h"_a.noconvert(), "grad_c"_a.noconvert(),
+             "Copy the cotangents of h_0 and c_0, after the way back.")
         .def("evaluate", &TiedSweep::run<&CellSweep::evaluate, false, false>, "t"_a,
              "Outputs of step t from the state.")
         .def("update", &TiedSweep::run<&CellSweep::update, false, true>, "t"_a,
