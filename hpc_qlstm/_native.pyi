@@ -1,4 +1,4 @@
-"""The compiled kernels of the native engine: see kernels/bindings.cpp."""
+"""The compiled kernels of the native engine: see kernels/bindings/."""
 
 from collections.abc import Sequence
 

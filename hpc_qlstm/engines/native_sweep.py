@@ -2,7 +2,8 @@
 
 One call of the extension a time step picks the features of all partitions, evaluates their circuits
 and packs the outputs, where a call of `NativeEngine` for each partition costs microseconds of
-Python and copies. The arithmetic is the engine's own, bit for bit (`kernels/partition_sweep.hpp`).
+Python and copies. The arithmetic is the engine's own, bit for bit
+(`kernels/lstm/partition_sweep.hpp`).
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class NativeSweep:
 
         gathered (P, 4, B, width): the outputs of all processes, counts: how many each has; state
         (B, d_h): h_t; read (T, B, d_h) with `sequence`, else (1, B, d_h): filled for the readout.
-        updates: whether this process updates the cell. See `kernels/cell_sweep.hpp`.
+        updates: whether this process updates the cell. See `kernels/lstm/cell_sweep.hpp`.
         """
         self._cell.start(
             self._threads, self._x, self._flat, self._outputs, gathered, counts, state, read,

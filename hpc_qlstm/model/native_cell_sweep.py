@@ -1,6 +1,6 @@
 """The cell and its circuits on one part of a batch, with the native engine.
 
-What lies between two collectives is one call of the extension (`kernels/cell_sweep.hpp`), which
+What lies between two collectives is one call of the extension (`kernels/lstm/cell_sweep.hpp`): it
 knows the arrays that are sent and received; step by step in Python it would take several, and
 copies. The same bits as `GeneralSweep`.
 """

@@ -4,8 +4,8 @@
 #include <random>
 #include <vector>
 
-#include "cell_sweep.hpp"
-#include "columns.hpp"
+#include "lstm/cell_sweep.hpp"
+#include "lstm/columns.hpp"
 #include "numbers.hpp"
 
 namespace {

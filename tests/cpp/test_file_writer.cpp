@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "file_writer.hpp"
+#include "system/file_writer.hpp"
 
 namespace {
 

@@ -9,14 +9,14 @@
 #include <random>
 #include <vector>
 
-#include "batch_plan.hpp"
-#include "cell.hpp"
-#include "dispatch.hpp"
-#include "evaluate.hpp"
-#include "evaluate_state.hpp"
+#include "batch/batch_plan.hpp"
+#include "lstm/cell.hpp"
+#include "isa/dispatch.hpp"
+#include "batch/evaluate.hpp"
+#include "state/evaluate_state.hpp"
 #include "numbers.hpp"
-#include "program.hpp"
-#include "state_plan.hpp"
+#include "compile/program.hpp"
+#include "state/state_plan.hpp"
 #include "statevector.hpp"
 
 namespace {

@@ -28,7 +28,7 @@ struct Number {
 #define HPC_QLSTM_REAL double
 #define HPC_QLSTM_LANES 1
 #define HPC_QLSTM_COUNTING_LANES Number
-#include "batch_plan.hpp"
+#include "batch/batch_plan.hpp"
 #include "simd/passes.hpp"
 #include "simd/product.hpp"
 #include "simd/readout.hpp"

@@ -5,10 +5,10 @@
 #include <random>
 #include <vector>
 
-#include "batch_sums.hpp"
-#include "evaluate.hpp"
+#include "lstm/batch_sums.hpp"
+#include "batch/evaluate.hpp"
 #include "numbers.hpp"
-#include "partition_sweep.hpp"
+#include "lstm/partition_sweep.hpp"
 
 namespace {
 

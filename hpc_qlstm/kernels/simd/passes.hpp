@@ -4,11 +4,11 @@
 // act on them, and they are stored. Two are what 32 registers hold.
 #pragma once
 
-#include "../batch_plan.hpp"
-#include "index.hpp"
-#include "lanes.hpp"
-#include "pairs.hpp"
-#include "su2.hpp"
+#include "batch/batch_plan.hpp"
+#include "simd/index.hpp"
+#include "simd/lanes.hpp"
+#include "simd/pairs.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {

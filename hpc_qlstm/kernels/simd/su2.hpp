@@ -1,8 +1,8 @@
 // The 2x2 algebra of one run of rotations, for scalars (weights) and for lanes (features).
 #pragma once
 
-#include "../program.hpp"
-#include "lanes.hpp"
+#include "compile/program.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {

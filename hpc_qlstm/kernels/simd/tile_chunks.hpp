@@ -2,9 +2,9 @@
 // readout. Chunks are taken in the order of storage.
 #pragma once
 
-#include "../state_kernel.hpp"
-#include "lanes.hpp"
-#include "tile_steps.hpp"
+#include "state/state_kernel.hpp"
+#include "simd/lanes.hpp"
+#include "simd/tile_steps.hpp"
 
 namespace hpc_qlstm {
 namespace {

@@ -9,10 +9,10 @@
 // [[a, -conj b], [b, conj a]] becomes the same with ai and br negated.
 #pragma once
 
-#include "../state_kernel.hpp"
-#include "lanes.hpp"
-#include "pairs.hpp"
-#include "su2.hpp"
+#include "state/state_kernel.hpp"
+#include "simd/lanes.hpp"
+#include "simd/pairs.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {
