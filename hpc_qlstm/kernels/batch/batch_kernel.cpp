@@ -109,9 +109,8 @@ class Sweep {
     }
 
     HPC_QLSTM_INLINE auto leading_matrix() const {
-        return [this](std::size_t k) __attribute__((always_inline)) {
-            return matrix(p_.leading[k]);
-        };
+        return [this](std::size_t k)
+                   __attribute__((always_inline)) { return matrix(p_.leading[k]); };
     }
 
     template <typename F>
@@ -149,9 +148,8 @@ class Sweep {
             u[i] = matrix(pass.runs[i]);
             if (adjoints) u[i] = adjoint(u[i]);
         }
-        by_kind<parts>(pass, [&](auto kind) {
-            rotate<kind.K, kind.shape, parts>(pass, u, from, to);
-        });
+        by_kind<parts>(pass,
+                       [&](auto kind) { rotate<kind.K, kind.shape, parts>(pass, u, from, to); });
     }
 
     // The outputs; with a gradient also the bra and the derivatives by the last rotations.
@@ -266,8 +264,7 @@ class Sweep {
         for (std::size_t f = 0; f < p_.features; ++f) feature_sums_[f] = Lanes{};
         for (std::size_t s = 0; s < p_.lane_angle_count; ++s) {
             const LaneAngle& angle = p_.lane_angles[s];
-            feature_sums_[angle.feature] +=
-                slope(angle, x_[angle.feature]) * sums_[p_.weights + s];
+            feature_sums_[angle.feature] += slope(angle, x_[angle.feature]) * sums_[p_.weights + s];
         }
         store(feature_sums_, p_.features, batch_.feature_rows);
     }
@@ -279,8 +276,8 @@ class Sweep {
     const Real* uniform_of_sets_;
     Lanes* memory_;
     const std::size_t state_;  // vectors in one
-    Lanes *psi_, *bra_, *table_, *uniform_, *x_, *lane_angles_, *matrices_, *sums_,
-        *feature_sums_, *outputs_, *cotangent_, *z_, *weight_z_;
+    Lanes *psi_, *bra_, *table_, *uniform_, *x_, *lane_angles_, *matrices_, *sums_, *feature_sums_,
+        *outputs_, *cotangent_, *z_, *weight_z_;
     Angles angles_;
     const Real* loaded_set_ = nullptr;  // whose values `uniform_` holds in all lanes
     std::size_t first_row_ = 0, lanes_ = 0;

@@ -52,16 +52,16 @@ struct Batch {
 
 // Where things lie in a thread's scratch memory, in units of one vector of lanes.
 struct Scratch {
-    std::size_t psi, bra;        // states, [2^q][parts]; kept + 1 of psi
-    std::size_t kept;            // layers whose inputs find room
-    std::size_t table;           // [256], partial sums of readout and cotangent
-    std::size_t uniform;         // [uniform_size] of each lane's weight set
-    std::size_t x;               // [F] features
-    std::size_t angles;          // [lane angles][cos, sin] of half the angle
-    std::size_t matrices;        // [matrices][4] of the runs that hold features
-    std::size_t sums;            // [W + lane angles] derivatives by weight and by lane angle
-    std::size_t feature_sums;    // [F]
-    std::size_t results;         // [4 n_out]: see Sweep
+    std::size_t psi, bra;      // states, [2^q][parts]; kept + 1 of psi
+    std::size_t kept;          // layers whose inputs find room
+    std::size_t table;         // [256], partial sums of readout and cotangent
+    std::size_t uniform;       // [uniform_size] of each lane's weight set
+    std::size_t x;             // [F] features
+    std::size_t angles;        // [lane angles][cos, sin] of half the angle
+    std::size_t matrices;      // [matrices][4] of the runs that hold features
+    std::size_t sums;          // [W + lane angles] derivatives by weight and by lane angle
+    std::size_t feature_sums;  // [F]
+    std::size_t results;       // [4 n_out]: see Sweep
     std::size_t total;
 };
 

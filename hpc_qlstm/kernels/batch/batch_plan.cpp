@@ -87,9 +87,8 @@ std::vector<std::uint32_t> negated_by(int qubits, const std::vector<const Step*>
 
 // Neighbours of one shape share a pass where that is possible.
 void append_rotations(int qubits, std::vector<const Step*> steps, std::vector<Pass>& passes) {
-    std::stable_sort(steps.begin(), steps.end(), [](const Step* a, const Step* b) {
-        return a->run.shape < b->run.shape;
-    });
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const Step* a, const Step* b) { return a->run.shape < b->run.shape; });
     for (std::size_t n = 0; n < steps.size(); n += 2) {
         const std::size_t count = std::min<std::size_t>(2, steps.size() - n);
         passes.push_back(rotation_pass(qubits, &steps[n], static_cast<std::uint32_t>(count)));
@@ -99,8 +98,7 @@ void append_rotations(int qubits, std::vector<const Step*> steps, std::vector<Pa
 }  // namespace
 
 BatchPlan::BatchPlan(const Program& program)
-    : program_(program),
-      readout_(index_map(program.origin, program.flips)) {
+    : program_(program), readout_(index_map(program.origin, program.flips)) {
     std::vector<std::vector<const Step*>> layers;
     std::vector<const Step*> last;
     for (const Step& step : program.steps) {
@@ -133,8 +131,8 @@ BatchPlan::BatchPlan(const Program& program)
             passes_.push_back(pass);
         }
         layer.end = static_cast<std::uint32_t>(passes_.size());
-        layer.gradient = std::any_of(steps.begin(), steps.end(),
-                                     [](const Step* s) { return has_gradient(*s); });
+        layer.gradient =
+            std::any_of(steps.begin(), steps.end(), [](const Step* s) { return has_gradient(*s); });
         layer.psi_before = gradient_before;
         if (layer.rotations && layer.psi_before) layer.kept = ++kept_;
         gradient_before |= layer.gradient;
@@ -186,7 +184,8 @@ BatchPlan::Work BatchPlan::count(bool gradient) const {
         for (std::uint32_t n = layer.begin; n < layer.end; ++n) {
             const Pass& pass = passes_[n];
             if (!layer.rotations) {
-                work.accesses += (1 + bra + (gradient && layer.psi_before)) * 2.0 * pass.negated_count;
+                work.accesses +=
+                    (1 + bra + (gradient && layer.psi_before)) * 2.0 * pass.negated_count;
                 continue;
             }
             add_pass(pass, rotate(pass.shape), 2);

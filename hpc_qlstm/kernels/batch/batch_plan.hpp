@@ -19,7 +19,8 @@ constexpr int kLowBits = 8;
 
 // An affine map from numbers of `bits` bits to storage indices. Index n is
 // base(n >> kLowBits) ^ low[n & 255]; the high part comes from `columns`, so that the map takes a
-// constant amount of memory whatever the number of qubits. (A list of CZ takes up to 4 * 2^q bytes.)
+// constant amount of memory whatever the number of qubits. (A list of CZ takes up to
+// 4 * 2^q bytes.)
 struct IndexMap {
     std::uint32_t bits;
     std::uint32_t origin;
@@ -53,11 +54,11 @@ struct BatchView {
     const Pass* passes;
     const Layer* layers;
     std::size_t layer_count;
-    std::size_t reverse_end;   // the layer at which the reverse sweep ends
-    const Pass* last;          // before the measurement, of shape real or general
+    std::size_t reverse_end;  // the layer at which the reverse sweep ends
+    const Pass* last;         // before the measurement, of shape real or general
     std::size_t last_count;
-    const IndexMap* readout;   // from logical states to storage, before those
-    std::size_t kept;          // layers whose inputs the reverse sweep wants kept
+    const IndexMap* readout;  // from logical states to storage, before those
+    std::size_t kept;         // layers whose inputs the reverse sweep wants kept
     bool real;
 };
 

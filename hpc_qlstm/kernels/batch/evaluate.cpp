@@ -11,7 +11,7 @@ namespace {
 thread_local Buffer uniform_buffer;
 thread_local Buffer scratch_buffer;
 
-// Beyond so many bytes of states a thread keeps no more: they would leave its caches anyway.
+// A thread keeps no more bytes of states than this: they would leave its caches anyway.
 constexpr std::size_t kMostKeptBytes = std::size_t{16} << 20;
 
 Scratch layout_of(const ProgramView& p, const BatchView& plan, std::size_t vector_bytes,
@@ -59,7 +59,7 @@ void evaluate_as(const BatchPlan& batch_plan, const BatchKernel<Real>& kernel, c
     const std::size_t rows = batch.samples * batch.sets;
     const std::size_t groups = (rows + kernel.lanes - 1) / kernel.lanes;
     threads = worth(static_cast<double>(rows) * batch_plan.operations(gradient), threads);
-    // Several tasks a thread, for whoever begins late or is interrupted.
+    // Several tasks per thread, so that one that starts late or is interrupted does fewer.
     const std::size_t tasks = threads == 1 ? 1 : std::min(groups, 8 * threads);
     const auto task = [&](std::size_t n) {
         Real* scratch = scratch_buffer.get<Real>(at.total * kernel.lanes);
@@ -67,7 +67,7 @@ void evaluate_as(const BatchPlan& batch_plan, const BatchKernel<Real>& kernel, c
                      groups * (n + 1) / tasks);
         scratch_buffer.release_if_large();
     };
-    // Captures by one reference, so that std::function needs no memory of its own.
+    // One captured reference, so that std::function allocates nothing.
     run_parallel(threads, tasks, [&task](std::size_t n) { task(n); });
     uniform_buffer.release_if_large();
 }

@@ -38,8 +38,8 @@ void check(const Circuit& circuit) {
     require(circuit.features >= 0 && circuit.weights >= 0, "a size is negative");
     for (const Gate& gate : circuit.gates) {
         const bool two = gate.kind == GateKind::cnot || gate.kind == GateKind::cz;
-        const bool rotation = gate.kind == GateKind::rx || gate.kind == GateKind::ry ||
-                              gate.kind == GateKind::rz;
+        const bool rotation =
+            gate.kind == GateKind::rx || gate.kind == GateKind::ry || gate.kind == GateKind::rz;
         require(gate.target >= 0 && gate.target < q, "a target qubit is out of range");
         if (two) {
             require(gate.control >= 0 && gate.control < q && gate.control != gate.target,

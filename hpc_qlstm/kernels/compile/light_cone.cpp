@@ -21,9 +21,7 @@ std::vector<bool> light_cone(const Circuit& circuit) {
             case GateKind::x:  // flips the sign of Z, keeps its axis
                 matters[n] = target != absent;
                 break;
-            case GateKind::rz:
-                matters[n] = target == any;
-                break;
+            case GateKind::rz: matters[n] = target == any; break;
             case GateKind::h:
             case GateKind::rx:
             case GateKind::ry:

@@ -125,17 +125,15 @@ class Compiler {
         p_.steps.push_back(step);
     }
 
-    Parity bit(int k) const {
-        return {masks_[k], __builtin_parity(masks_[k] & origin_) != 0};
-    }
+    Parity bit(int k) const { return {masks_[k], __builtin_parity(masks_[k] & origin_) != 0}; }
 
     Run make_run(const std::vector<Turn>& turns) {
         Run run{};
         run.first = static_cast<std::uint32_t>(p_.turns.size());
         run.count = static_cast<std::uint32_t>(turns.size());
         run.matrix = p_.matrices++;
-        const auto gives = std::find_if(turns.begin(), turns.end(),
-                                        [](const Turn& t) { return t.gradient >= 0; });
+        const auto gives =
+            std::find_if(turns.begin(), turns.end(), [](const Turn& t) { return t.gradient >= 0; });
         run.first_gradient = run.first + static_cast<std::uint32_t>(gives - turns.begin());
         const auto all_about = [&](Axis axis) {
             return std::all_of(turns.begin(), turns.end(),
@@ -144,8 +142,8 @@ class Compiler {
         run.shape = all_about(Axis::y)   ? Shape::real
                     : all_about(Axis::z) ? Shape::diagonal
                                          : Shape::general;
-        run.per_lane = std::any_of(turns.begin(), turns.end(),
-                                   [](const Turn& t) { return t.per_lane; });
+        run.per_lane =
+            std::any_of(turns.begin(), turns.end(), [](const Turn& t) { return t.per_lane; });
         p_.turns.insert(p_.turns.end(), turns.begin(), turns.end());
         return run;
     }
@@ -165,7 +163,7 @@ class Compiler {
     const Circuit& circuit_;
     std::uint32_t origin_ = 0;
     std::vector<std::uint32_t> flips_;
-    std::vector<std::uint32_t> masks_;  // the inverse: bit k of l is parity(masks_[k] & stored)
+    std::vector<std::uint32_t> masks_;     // the inverse: bit k of l is parity(masks_[k] & stored)
     std::vector<std::vector<Turn>> open_;  // the turns of each qubit's unfinished run
     std::vector<bool> entangled_;
     std::int64_t constants_[2] = {-1, -1};  // slots of the angles pi and pi/2

@@ -36,7 +36,7 @@ enum class Shape : std::uint8_t { general, real, diagonal };
 struct Run {
     std::uint32_t first;
     std::uint32_t count;
-    std::uint32_t matrix;  // number of this run's matrix
+    std::uint32_t matrix;          // number of this run's matrix
     std::uint32_t first_gradient;  // the earliest turn with a gradient; first + count if none
     Shape shape;
     bool per_lane;  // some angle is a feature
@@ -86,7 +86,7 @@ struct Program {
     std::uint32_t origin;
     std::vector<std::uint32_t> flips;
     std::vector<Parity> readout;  // the value of each output
-    std::uint32_t matrices;  // number of runs
+    std::uint32_t matrices;       // number of runs
     bool leading_gradient;
     bool real;  // all amplitudes are real at all times
 };

@@ -13,7 +13,7 @@ namespace hpc_qlstm {
     extern const CellKernel cell_##isa##_double;
 
 #define HPC_QLSTM_KERNELS_OF(isa, real) \
-    { &batch_##isa##_##real, &state_##isa##_##real, &peak_##isa##_##real }
+    {&batch_##isa##_##real, &state_##isa##_##real, &peak_##isa##_##real}
 
 #define HPC_QLSTM_ADD(to, isa)                                                  \
     for (Precision precision : {Precision::float64, Precision::float32}) {      \

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "batch/batch_kernel.hpp"
-#include "lstm/cell_kernel.hpp"
 #include "isa/peak_kernel.hpp"
+#include "lstm/cell_kernel.hpp"
 #include "state/state_kernel.hpp"
 
 namespace hpc_qlstm {
@@ -35,7 +35,7 @@ struct Kernel {
     }
 };
 
-// From the plainest to the widest, each in both precisions; never empty.
+// From the narrowest registers to the widest, each in both precisions; never empty.
 const std::vector<Kernel>& available_kernels();
 
 // nullptr if this build or this processor does not have it.

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "system/buffer.hpp"
 #include "batch/evaluate.hpp"
 #include "state/product_overlaps.hpp"
+#include "system/buffer.hpp"
 #include "system/thread_pool.hpp"
 
 namespace hpc_qlstm {
@@ -17,7 +17,7 @@ thread_local Buffer tile_buffer;
 
 // Fixed, so that sums are added in the same order by any number of threads.
 constexpr std::size_t kMostBlocks = 64;
-// Up to here (1 MiB a state) a thread works on a row of its own rather than on part of one.
+// Up to this size (1 MiB a state) a thread works on a row of its own, not on part of one.
 constexpr std::uint32_t kMostBitsForRows = 16;
 
 // One row after another, in memory of the calling thread.
@@ -126,7 +126,7 @@ class Worker {
         add_outputs(outputs);
     }
 
-    // The last group is swept once: forward, and at once back again.
+    // The last group is swept once: forward and straight back.
     void forward_and_back(double* outputs) {
         std::fill_n(overlaps_, 3 * program_.matrices, 0.0);
         const std::uint32_t last = view_.tile_count - 1;
@@ -241,7 +241,7 @@ class Worker {
         };
         const std::uint32_t b = view_.chunk_bits;
         product_overlaps(b, from(0), chunk_sums_, work_, emit(0));
-        // psi is needed no more: its memory holds the intermediate products.
+        // psi is no longer needed: its memory holds the intermediate products.
         product_overlaps(view_.bits - b, from(b), row_.contracted,
                          reinterpret_cast<double*>(row_.psi), emit(b));
     }

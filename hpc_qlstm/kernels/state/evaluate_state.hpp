@@ -10,10 +10,10 @@
 namespace hpc_qlstm {
 
 // As evaluate(), with the registers over the amplitudes of one state instead of over samples.
-// Rows come one after another, with all threads inside one state, or, where states are small and
-// rows enough, one row for each thread. The results have the same bits either way. Memory: one
-// state of 16 * 2^q bytes (8 * 2^q in single precision), a second one with a cotangent, and less
-// than a tenth of one beside.
+// Rows are swept one after another, all threads working on one state; where states are small and
+// rows many enough, each thread takes a row of its own. The results have the same bits either way.
+// Memory: one state of 16 * 2^q bytes (8 * 2^q in single precision), a second one with a cotangent,
+// and less than a tenth of one in addition.
 void evaluate_state(const StatePlan& plan, const Kernel& kernel, const Batch& batch,
                     std::size_t threads);
 

@@ -137,8 +137,8 @@ class TileSweep {
     Lanes *psi_, *bra_, *results_;
 };
 
-void tiles(const StateRow<Real>& row, const StatePass& pass, const BlockResults& at, std::size_t begin,
-           std::size_t end, Real* memory, Real* results) {
+void tiles(const StateRow<Real>& row, const StatePass& pass, const BlockResults& at,
+           std::size_t begin, std::size_t end, Real* memory, Real* results) {
     TileSweep sweep(row, pass, at, memory, results);
     for (std::size_t n = begin; n < end; ++n) sweep.run(n);
 }
@@ -173,8 +173,7 @@ void matrices(const ProgramView& p, const double* features, const Real* uniform,
 }
 
 void gradients(const ProgramView& p, const double* features, const Real* memory,
-               const double* overlaps, Real* sums_memory, double* weight_row,
-               double* feature_row) {
+               const double* overlaps, Real* sums_memory, double* weight_row, double* feature_row) {
     Lanes* sums = reinterpret_cast<Lanes*>(sums_memory);
     for (std::size_t n = 0; n < p.weights + p.lane_angle_count; ++n) sums[n] = Lanes{};
     const auto add = [&](const Run& run) {

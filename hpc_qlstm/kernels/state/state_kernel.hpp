@@ -34,13 +34,13 @@ struct StateRow {
 // One pass over the tiles of group `group`, in this order.
 struct StatePass {
     std::uint32_t group;
-    bool generate;   // start from the product state instead of psi
-    bool forward;    // apply the steps
-    bool readout;    // sum up the outputs
-    bool make_bra;   // bra = (sum over k of cotangent[k] Z_k) psi instead of the stored one
-    bool reverse;    // sum up the overlaps, take the steps off psi and bra
+    bool generate;  // start from the product state instead of psi
+    bool forward;   // apply the steps
+    bool readout;   // sum up the outputs
+    bool make_bra;  // bra = (sum over k of cotangent[k] Z_k) psi instead of the stored one
+    bool reverse;   // sum up the overlaps, take the steps off psi and bra
     bool store_psi, store_bra;
-    bool contract;   // with the product state, for the gradients of the leading runs
+    bool contract;  // with the product state, for the gradients of the leading runs
 };
 
 // Where a block's results lie, in units of one vector of lanes.
@@ -56,13 +56,12 @@ struct StateKernel {
     std::size_t lanes;
     // The matrices of all runs of one row; `angles` has room for uniform_angle_count +
     // lane_angle_count pairs of vectors.
-    void (*matrices)(const ProgramView&, const double* features, const Real* uniform,
-                     Real* angles, double* matrices);
+    void (*matrices)(const ProgramView&, const double* features, const Real* uniform, Real* angles,
+                     double* matrices);
     // From overlaps [matrices][x, y, z] to one row of each gradient; `sums` has room for weights
     // + lane_angle_count vectors.
     void (*gradients)(const ProgramView&, const double* features, const Real* angles,
-                      const double* overlaps, Real* sums, double* weight_row,
-                      double* feature_row);
+                      const double* overlaps, Real* sums, double* weight_row, double* feature_row);
     // Tiles [begin, end) of a pass. `tiles` has room for two tiles, `results` for one block's.
     void (*tiles)(const StateRow<Real>&, const StatePass&, const BlockResults&, std::size_t begin,
                   std::size_t end, Real* tiles, Real* results);

@@ -19,7 +19,7 @@
 
 namespace hpc_qlstm {
 
-constexpr std::uint32_t kChunkBits = 6;   // 1 KiB: whole cache lines, and few of them a page
+constexpr std::uint32_t kChunkBits = 6;  // 1 KiB: whole cache lines, and few of them a page
 constexpr std::uint32_t kMostTileBits = 16;
 
 struct TileStep {

@@ -22,7 +22,7 @@ class Buffer {
         return static_cast<T*>(bytes(count * sizeof(T)));
     }
 
-    // Large states go back: a thread that is idle, or ends, should not hold gigabytes.
+    // Large states are given back: an idle thread should not hold gigabytes.
     void release_if_large() {
         constexpr std::size_t limit = std::size_t{64} << 20;
         if (size_ > limit) release();

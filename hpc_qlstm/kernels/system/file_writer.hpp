@@ -1,5 +1,5 @@
-// Writes files so that a name never stands for an incomplete one, in a thread that needs no Python:
-// waiting for a disk in a thread of the interpreter would slow down training at every system call.
+// Writes files so that a name never stands for an incomplete one, in a thread without Python: a
+// Python thread that waits for the disk would slow down training at every system call.
 #pragma once
 
 #include <fcntl.h>
@@ -31,13 +31,13 @@ struct Posix {
 };
 
 struct FileJob {
-    std::string folder, temporary, path;  // the first two hold the last
+    std::string folder, temporary, path;  // the folder of both files; written first; the final name
     std::string content;
-    std::vector<std::string> retired;  // files that go when the new one is there
+    std::vector<std::string> retired;  // files to remove once the new one is there
 };
 
-// What became of a job. error: errno of what failed up to the directory's fsync, or 0; placed: the file
-// has its name, durable or not; cleanup: errno of an old file that cannot be removed, or 0.
+// What became of a job. error: errno of what failed up to the directory's fsync, or 0; placed: the
+// file has its name, durable or not; cleanup: errno of an old file that cannot be removed, or 0.
 struct FileOutcome {
     int error = 0;
     bool placed = false;
@@ -62,12 +62,12 @@ int sync_file(const char* path, int flags, const std::string& content) {
         }
     }
     if (!error && System::fsync(file) != 0) error = errno;
-    // Some network file systems tell only now that there is no room.
+    // Some network file systems report only here that the disk is full.
     if (System::close(file) != 0 && !error) error = errno;
     return error;
 }
 
-// Old files go only when the new one is durable.
+// Old files are removed only when the new one is durable.
 template <class System>
 FileOutcome replace_file(const FileJob& job) {
     FileOutcome outcome;
@@ -82,7 +82,7 @@ FileOutcome replace_file(const FileJob& job) {
     }
     outcome.placed = true;
     outcome.error = sync_file<System>(job.folder.c_str(), O_RDONLY | O_DIRECTORY, {});
-    // Some file systems know no fsync of a directory.
+    // Some file systems do not support fsync of a directory.
     if (outcome.error == EINVAL || outcome.error == ENOTSUP || outcome.error == ENOSYS) {
         outcome.error = 0;
     }
@@ -111,7 +111,7 @@ class FileWriter {
         thread_.join();
     }
 
-    // Takes a job, when there is none; false when there is.
+    // Takes a job; false while another is under way.
     bool start(FileJob job) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -128,7 +128,7 @@ class FileWriter {
         return state_ == State::busy;
     }
 
-    // What became of the last job, after waiting for it.
+    // Waits for the job under way; what became of the last one.
     FileOutcome wait() {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [this] { return state_ != State::busy; });

@@ -1,5 +1,5 @@
-// A sign of life from a process, sent by a thread that needs no Python: a library that holds the
-// interpreter's lock for minutes is at work, a stopped process is not, and only the second is silent.
+// A sign of life from a process, sent by a thread without Python: a process in a library that holds
+// the interpreter's lock for minutes still sends it, a stopped process does not.
 #pragma once
 
 #include <sys/socket.h>
@@ -18,7 +18,8 @@ class Heartbeat {
     // Sends `message` to the connected datagram socket `descriptor` every `period` until destroyed.
     // The socket is the caller's and must outlive this object.
     Heartbeat(int descriptor, std::string message, std::chrono::milliseconds period)
-        : message_(std::move(message)), thread_([this, descriptor, period] { beat(descriptor, period); }) {}
+        : message_(std::move(message)),
+          thread_([this, descriptor, period] { beat(descriptor, period); }) {}
 
     Heartbeat(const Heartbeat&) = delete;
     Heartbeat& operator=(const Heartbeat&) = delete;
@@ -36,7 +37,7 @@ class Heartbeat {
     void beat(int descriptor, std::chrono::milliseconds period) {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopped_) {
-            // Lost or refused datagrams are no matter: there is another one soon.
+            // A lost or refused datagram does not matter: the next one follows soon.
             (void)::send(descriptor, message_.data(), message_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             wake_.wait_for(lock, period, [this] { return stopped_; });
         }

@@ -24,9 +24,9 @@ inline void pause() {
 #endif
 }
 
-// Waits a little for `ready` before the caller sleeps: waking a sleeping thread takes from ten
-// microseconds to, in a virtual machine, a hundred, and training makes call after call. First it
-// looks all the time, as offering the processor to others costs a microsecond; then it offers it.
+// Spins a little for `ready` before the caller sleeps: waking a sleeping thread takes ten
+// microseconds, a hundred in a virtual machine, and training makes call after call. At first
+// without a pause, as yielding the processor costs a microsecond; then with yields.
 template <typename Ready>
 void spin(Ready ready) {
     using Clock = std::chrono::steady_clock;
@@ -72,7 +72,7 @@ class Pool {
         start_.notify_all();
         run_tasks(task);
         {
-            // Whoever has not begun by now has nothing to do, and is not waited for.
+            // A thread that has not begun by now has nothing to do and is not waited for.
             const std::lock_guard<std::mutex> lock(mutex_);
             task_ = nullptr;
         }
@@ -121,9 +121,9 @@ class Pool {
     }
 
     const pid_t owner_;
-    std::mutex caller_;  // held for the whole of one call
+    std::mutex caller_;        // held for the whole of one call
     std::size_t helpers_ = 0;  // under caller_
-    std::mutex mutex_;  // guards all below; the atomics are also read without it, to spin
+    std::mutex mutex_;         // guards all below; the atomics are also read without it, to spin
     std::condition_variable start_, done_;
     const Task* task_ = nullptr;  // null when no one may begin any more
     std::size_t tasks_ = 0, wanted_ = 0;
