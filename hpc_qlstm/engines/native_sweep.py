@@ -49,12 +49,12 @@ class NativeSweeps:
         self.output_counts = [member.circuit.outputs for member in members]
         self._plans = [engine.plan(member.circuit) for member in members]
         self._members = [
-            (
-                plan,
-                list(member.picks),
-                member.weights_begin,
-                member.rows_begin,
-                member.output_begin,
+            extension.Member(
+                plan=plan,
+                picks=member.picks,
+                weights_begin=member.weights_begin,
+                rows_begin=member.rows_begin,
+                output_begin=member.output_begin,
             )
             for plan, member in zip(self._plans, members, strict=True)
         ]

@@ -1,7 +1,7 @@
 """The linear readout of the hidden state and the squared error, both independent of batch splits.
 
 A matrix product from BLAS may round differently for different batch sizes; the sums of
-`kernels/lstm/batch_sums.hpp` run over the hidden units of one sample in a fixed order.
+`kernels/lstm/readout.hpp` run over the hidden units of one sample in a fixed order.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-// Bindings of the LSTM cell, alone and together with the gates' circuits: checks shapes, drops the
-// GIL where circuits are evaluated, calls.
+// Bindings of the LSTM cell, alone and together with the gates' circuits: checks arguments, drops
+// the GIL where circuits are evaluated, calls.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -7,103 +7,127 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "bindings/checks.hpp"
+#include "bindings/module.hpp"
+#include "bindings/sweep.hpp"
 #include "lstm/cell.hpp"
 #include "lstm/cell_sweep.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
+namespace hpc_qlstm {
 namespace {
 
-using namespace hpc_qlstm;
-
-void check_cell(const Cell& cell, std::size_t t, std::size_t gates, std::size_t hidden) {
-    require(t < cell.steps() && gates == 4 * cell.size() && hidden == cell.size());
-}
-
-void check_back(bool back) {
-    if (!back) throw nb::value_error("the sweep was begun without a way back");
-}
+constexpr std::size_t kLstmGates = 4;
 
 // A CellSweep and what it points to, which lives as long.
 class TiedSweep {
   public:
-    TiedSweep(nb::object gates, const Kernel& kernel)
-        : gates_(gates), partitions_(nb::cast<OwnedSweep&>(gates)),
-          sweep_(partitions_, kernel) {}
+    TiedSweep(OwnedSweep& gates, const Kernel& kernel)
+        : gates_(nb::find(gates)), partitions_(gates), sweep_(gates, kernel) {}
 
     void start(std::size_t threads, const Input<3>& x, const Input<1>& weights,
                const Output<3>& outputs, const Input<4>& gathered,
                const std::vector<std::size_t>& counts, const Output<2>& state,
                const Output<3>& read, bool sequence, bool updates) {
-        const std::size_t samples = partitions_.samples(), hidden = state.shape(1);
-        const std::size_t width = outputs.shape(2);
-        require(threads > 0 && x.shape(0) == samples && x.shape(1) == sweep_.steps());
-        require(outputs.shape(0) == 4 && partitions_.sets() == 4 && outputs.shape(1) == samples &&
-                width >= partitions_.outputs());
-        require(gathered.shape(0) == counts.size() && gathered.shape(1) == 4 &&
-                gathered.shape(2) == samples && gathered.shape(3) == width);
-        std::size_t total = 0;
-        for (const std::size_t count : counts) {
-            require(count <= width);
-            total += count;
+        const std::size_t samples = partitions_.samples(), steps = sweep_.steps();
+        const std::size_t hidden = state.shape(1), width = outputs.shape(2);
+        check_threads(threads);
+        if (partitions_.sets() != kLstmGates) {
+            refuse("sets are " + std::to_string(partitions_.sets()), "4, one for each LSTM gate");
         }
-        require(total == hidden && state.shape(0) == samples);
-        require(read.shape(0) == (sequence ? sweep_.steps() : 1) && read.shape(1) == samples &&
-                read.shape(2) == hidden);
+        check("x has", x, {samples, steps, any("d_x")});
+        check("outputs have", outputs, {kLstmGates, samples, at_least(partitions_.outputs())});
+        check("gathered has", gathered, {counts.size(), kLstmGates, samples, width});
+        const std::size_t total = checked_sum(counts, width);
+        if (total != hidden) {
+            refuse("counts have the sum " + std::to_string(total),
+                   std::to_string(hidden) + ", the columns of state");
+        }
+        check("state has", state, {samples, hidden});
+        check("read has", read, {sequence ? steps : 1, samples, hidden});
         check_members(partitions_, hidden, x.shape(2), weights.size());
         x_ = x, weights_ = weights, outputs_ = outputs, gathered_ = gathered;
         state_ = state, read_ = read;
         hidden_ = hidden, inputs_ = x.shape(2), sequence_ = sequence;
-        sweep_.start({threads, x.data(), inputs_, weights.data(), outputs.data(), width,
-                      gathered.data(), counts, state.data(), hidden, read.data(), sequence,
-                      updates});
+        CellForward arrays;
+        arrays.threads = threads;
+        arrays.x = x.data();
+        arrays.inputs = inputs_;
+        arrays.weights = weights.data();
+        arrays.outputs = outputs.data();
+        arrays.width = width;
+        arrays.gathered = gathered.data();
+        arrays.counts = counts;
+        arrays.state = state.data();
+        arrays.hidden = hidden;
+        arrays.read = read.data();
+        arrays.sequence = sequence;
+        arrays.updates = updates;
+        sweep_.start(std::move(arrays));
         going_back_ = false;
         generation_ = partitions_.generation();
     }
 
     void start_back(const Input<3>& grad_read, const Output<2>& rows, const Output<2>& grad_inputs,
-                    const Input<3>& gathered, nb::object columns, std::size_t hidden_begin,
+                    const Input<3>& gathered, const ColumnList& columns, std::size_t hidden_begin,
                     const Output<3>& cotangents, const std::optional<Output<3>>& grad_x) {
         check_back(partitions_.back());
-        const std::size_t samples = partitions_.samples();
-        const auto& list = nb::cast<const ColumnList&>(columns);
-        require(started() && grad_read.shape(0) == (sequence_ ? sweep_.steps() : 1) &&
-                grad_read.shape(1) == samples && grad_read.shape(2) == hidden_);
-        require(rows.shape(0) == samples && grad_inputs.shape(0) == samples &&
-                grad_inputs.shape(1) >= partitions_.features());
+        check_started();
+        const std::size_t samples = partitions_.samples(), steps = sweep_.steps();
+        const std::size_t width = grad_inputs.shape(1);
+        check("grad_read has", grad_read, {sequence_ ? steps : 1, samples, hidden_});
+        check("rows have", rows, {samples, any("numbers of a sample")});
+        check("grad_inputs have", grad_inputs, {samples, at_least(partitions_.features())});
+        check("gathered has", gathered, {any("parts"), samples, width});
+        check("cotangents have", cotangents, {kLstmGates, samples, hidden_});
         check_gradients(partitions_, rows.shape(1), weights_.size(), hidden_);
-        require(gathered.shape(1) == samples && gathered.shape(2) == grad_inputs.shape(1) &&
-                (hidden_begin == 0 || hidden_begin == inputs_));
-        require(list.fits(gathered.shape(0), gathered.shape(2), inputs_ + hidden_));
-        require(cotangents.shape(0) == 4 && cotangents.shape(1) == samples &&
-                cotangents.shape(2) == hidden_);
-        require(!grad_x || (grad_x->shape(0) == samples && grad_x->shape(1) == sweep_.steps() &&
-                          grad_x->shape(2) == inputs_));
+        check_columns(columns, gathered.shape(0), width, inputs_ + hidden_);
+        if (hidden_begin != 0 && hidden_begin != inputs_) {
+            refuse("hidden_begin is " + std::to_string(hidden_begin),
+                   "0 or " + std::to_string(inputs_));
+        }
+        if (grad_x) check("grad_x has", *grad_x, {samples, steps, inputs_});
         grad_read_ = grad_read, rows_ = rows, grad_inputs_ = grad_inputs, parts_ = gathered;
-        columns_ = columns, cotangents_ = cotangents, grad_x_ = grad_x;
-        sweep_.start_back({grad_read.data(), rows.data(), rows.shape(1), grad_inputs.data(),
-                           grad_inputs.shape(1), gathered.data(), &list, hidden_begin,
-                           hidden_begin == 0 ? hidden_ : 0, cotangents.data(),
-                           grad_x ? grad_x->data() : nullptr});
+        columns_ = nb::find(columns), cotangents_ = cotangents, grad_x_ = grad_x;
+        CellReverse arrays;
+        arrays.grad_read = grad_read.data();
+        arrays.rows = rows.data();
+        arrays.row_size = rows.shape(1);
+        arrays.grad_inputs = grad_inputs.data();
+        arrays.width = width;
+        arrays.gathered = gathered.data();
+        arrays.columns = &columns;
+        arrays.hidden_begin = hidden_begin;
+        arrays.inputs_begin = hidden_begin == 0 ? hidden_ : 0;
+        arrays.cotangents = cotangents.data();
+        arrays.grad_x = grad_x ? grad_x->data() : nullptr;
+        sweep_.start_back(arrays);
         going_back_ = true;
     }
 
     // One of the steps' calls: on the way back or before it, and of those that update the cell.
     template <void (CellSweep::*call)(std::size_t), bool back, bool cell>
     void run(std::size_t t) {
-        require(started() && going_back_ >= back && sweep_.updates() >= cell && t < sweep_.steps());
+        check_started();
+        if (back && !going_back_) throw nb::value_error("start_back comes before steps back");
+        if (cell && !sweep_.updates()) throw nb::value_error("this sweep does not update the cell");
+        check_below("t is", t, sweep_.steps());
         const nb::gil_scoped_release without_gil;
         (sweep_.*call)(t);
     }
 
   private:
     // Tied, and the gates were not begun anew with other sizes since.
-    bool started() const {
-        return state_.is_valid() && generation_ == partitions_.generation();
+    void check_started() const {
+        if (state_.is_valid() && generation_ == partitions_.generation()) return;
+        throw nb::value_error("start comes first, again whenever the gates begin anew");
     }
 
     nb::object gates_, columns_;
@@ -119,29 +143,34 @@ class TiedSweep {
     std::optional<Output<3>> grad_x_;
 };
 
+void forward(Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
+    check_below("t is", t, cell.steps());
+    check_size("z has", z, kLstmGates * cell.size());
+    check_size("hidden has", hidden, cell.size());
+    cell.forward(t, z.data(), hidden.data());
+}
+
+void reverse(Cell& cell, std::size_t t, const Plain& grad_hidden, const PlainOutput& grad_z) {
+    check_back(cell.back());
+    check_below("t is", t, cell.steps());
+    check_size("grad_hidden has", grad_hidden, cell.size());
+    check_size("grad_z has", grad_z, kLstmGates * cell.size());
+    cell.reverse(t, grad_hidden.data(), grad_z.data());
+}
+
 }  // namespace
 
 void define_cell(nb::module_& m) {
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
         .def(nb::init<const Kernel&, std::size_t, std::size_t, bool>(), "kernel"_a, "steps"_a,
              "size"_a, "back"_a = true)
-        .def("forward",
-             [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
-                 check_cell(cell, t, z.size(), hidden.size());
-                 cell.forward(t, z.data(), hidden.data());
-             },
-             "t"_a, "z"_a, "hidden"_a.noconvert(), "From z (4, B, d_h) to h_t (B, d_h).")
-        .def("reverse",
-             [](Cell& cell, std::size_t t, const Plain& grad_hidden, const PlainOutput& grad_z) {
-                 check_cell(cell, t, grad_z.size(), grad_hidden.size());
-                 check_back(cell.back());
-                 cell.reverse(t, grad_hidden.data(), grad_z.data());
-             },
-             "t"_a, "grad_hidden"_a, "grad_z"_a.noconvert(),
+        .def("forward", &forward, "t"_a, "z"_a, "hidden"_a.noconvert(),
+             "From z (4, B, d_h) to h_t (B, d_h).")
+        .def("reverse", &reverse, "t"_a, "grad_hidden"_a, "grad_z"_a.noconvert(),
              "From the cotangent of h_t (B, d_h) to that of z (4, B, d_h).");
     nb::class_<TiedSweep>(m, "CellSweep",
                           "Cell and circuits of one process, tied to the arrays of an exchange.")
-        .def(nb::init<nb::object, const Kernel&>(), "gates"_a, "kernel"_a)
+        .def(nb::init<OwnedSweep&, const Kernel&>(), "gates"_a, "kernel"_a)
         .def("start", &TiedSweep::start, "threads"_a, "x"_a, "weights"_a, "outputs"_a.noconvert(),
              "gathered"_a.noconvert(), "counts"_a, "state"_a.noconvert(), "read"_a.noconvert(),
              "sequence"_a, "updates"_a, "Tie the arrays of the way forward; h_0 = 0.")
@@ -159,8 +188,11 @@ void define_cell(nb::module_& m) {
              "Cotangents of step t's outputs.")
         .def("reverse", &TiedSweep::run<&CellSweep::reverse, true, false>, "t"_a,
              "Gradients by weights and what is read.")
-        .def("scatter_input_gradients", &TiedSweep::run<&CellSweep::scatter_input_gradients, true, true>, "t"_a,
+        .def("scatter_input_gradients",
+             &TiedSweep::run<&CellSweep::scatter_input_gradients, true, true>, "t"_a,
              "Add up the gathered gradients of v_t.")
         .def("backward_step", &TiedSweep::run<&CellSweep::backward_step, true, true>, "t"_a,
              "scatter_input_gradients(t + 1), cell_backward(t) and reverse(t).");
 }
+
+}  // namespace hpc_qlstm

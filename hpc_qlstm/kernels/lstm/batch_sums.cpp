@@ -10,13 +10,6 @@ void add(const double* from, std::size_t count, double* to) {
     for (std::size_t n = 0; n < count; ++n) to[n] += from[n];
 }
 
-double predict(const Readout& readout, const double* h, std::size_t output) {
-    const double* weight = readout.weight + output * readout.units;
-    double sum = 0.0;
-    for (std::size_t u = 0; u < readout.units; ++u) sum += h[u] * weight[u];
-    return sum + readout.bias[output];
-}
-
 }  // namespace
 
 void block_sums(const double* rows, std::size_t width, const std::vector<std::size_t>& bounds,
@@ -50,8 +43,7 @@ double add_blocks(const GatheredBlocks& blocks, std::size_t shared_begin, double
     for (std::size_t p = 0; p < positions; ++p) {
         const std::size_t own = blocks.offsets[p + 1] - blocks.offsets[p];
         for (std::size_t r = 0; r < blocks.counts.size(); ++r) {
-            const double* part =
-                blocks.received + (r * positions + p) * blocks.most * blocks.width;
+            const double* part = blocks.received + (r * positions + p) * blocks.most * blocks.width;
             for (std::size_t k = 0; k < blocks.counts[r]; ++k) {
                 const double* row = part + k * blocks.width;
                 add(row + blocks.begin, own, gradient + blocks.offsets[p]);
@@ -72,42 +64,6 @@ void adam(const AdamStep& step, std::size_t n, const double* gradient, double* f
         first[k] += rest1 * (g - first[k]);
         second[k] = second[k] * step.beta2 + rest2 * g * g;
         weights[k] -= step.step_size * first[k] / (std::sqrt(second[k]) / step.root + step.epsilon);
-    }
-}
-
-void readout(const Readout& readout, const double* hidden, std::size_t n, double* out) {
-    for (std::size_t row = 0; row < n; ++row) {
-        const double* h = hidden + row * readout.units;
-        for (std::size_t k = 0; k < readout.outputs; ++k) {
-            out[row * readout.outputs + k] = predict(readout, h, k);
-        }
-    }
-}
-
-void squared_errors(const Readout& readout, const double* hidden, std::size_t samples,
-                    std::size_t steps, const double* target, double scale, double* loss,
-                    double* grad_hidden, double* rows) {
-    const std::size_t units = readout.units, outputs = readout.outputs;
-    std::fill_n(loss, samples, 0.0);
-    std::fill_n(grad_hidden, samples * steps * units, 0.0);
-    std::fill_n(rows, samples * outputs * (units + 1), 0.0);
-    for (std::size_t sample = 0; sample < samples; ++sample) {
-        double* by = rows + sample * outputs * (units + 1);
-        for (std::size_t n = sample * steps; n < (sample + 1) * steps; ++n) {
-            const double* h = hidden + n * units;
-            double* to = grad_hidden + n * units;
-            for (std::size_t k = 0; k < outputs; ++k) {
-                const double error = predict(readout, h, k) - target[n * outputs + k];
-                const double cotangent = scale * error;
-                const double* weight = readout.weight + k * units;
-                loss[sample] += error * error;
-                for (std::size_t u = 0; u < units; ++u) {
-                    to[u] += cotangent * weight[u];
-                    by[k * units + u] += cotangent * h[u];
-                }
-                by[outputs * units + k] += cotangent;
-            }
-        }
     }
 }
 

@@ -12,13 +12,13 @@ namespace hpc_qlstm {
 // `size` is the number of elements of one gate at one step: samples times hidden units.
 class Cell {
   public:
-    // back: whether the sweep comes back; one that does not remembers a single step.
+    // back: whether `reverse` follows; without it only one step is remembered.
     Cell(const Kernel& kernel, std::size_t steps, std::size_t size, bool back = true)
         : kernel_(*kernel.cell) {
         resize(steps, size, back);
     }
 
-    // For another sweep; memory is kept. c_0 = 0.
+    // Starts another sweep in the same memory; c_0 = 0.
     void resize(std::size_t steps, std::size_t size, bool back) {
         const std::size_t kept = back ? steps : 1;
         steps_ = steps;
@@ -31,7 +31,7 @@ class Cell {
         begin();
     }
 
-    // c_0 = 0 again, where steps that were not kept have overwritten it.
+    // Sets c_0 = 0 again, which a sweep without `reverse` overwrites.
     void begin() { std::fill_n(cells_.begin(), size_, 0.0); }
 
     bool back() const { return back_; }
@@ -41,7 +41,7 @@ class Cell {
 
     // Steps t = 0 .. T - 1 in this order: from z [4][size] to h_t [size].
     void forward(std::size_t t, const double* z, double* hidden) {
-        if (!back_) {  // c_t takes the place of c_{t-1}, element by element
+        if (!back_) {  // c_t overwrites c_{t-1}, element by element
             if (t == 0) begin();
             kernel_.forward(size_, z, cells_.data(), activations_.data(), cells_.data(),
                             tanh_cells_.data(), hidden);
@@ -51,7 +51,7 @@ class Cell {
                         cells_.data() + (t + 1) * size_, tanh_cells_.data() + t * size_, hidden);
     }
 
-    // Steps t = T - 1 .. 0: from the cotangent of h_t to that of z. A sweep begins with the last.
+    // Steps t = T - 1 .. 0, in this order: from the cotangent of h_t to that of z.
     void reverse(std::size_t t, const double* grad_hidden, double* grad_z) {
         if (t + 1 == steps_) grad_cell_.assign(size_, 0.0);
         kernel_.reverse(size_, activations_.data() + 4 * t * size_, cells_.data() + t * size_,

@@ -28,9 +28,7 @@ HPC_QLSTM_INLINE void store(Lanes v, std::size_t count, double* to) {
 }
 
 // 1 / (1 + e^-z) cannot overflow this way.
-HPC_QLSTM_INLINE Lanes sigmoid(Lanes z) {
-    return 0.5 * hyperbolic_tangent(0.5 * z) + 0.5;
-}
+HPC_QLSTM_INLINE Lanes sigmoid(Lanes z) { return 0.5 * hyperbolic_tangent(0.5 * z) + 0.5; }
 
 template <typename F>
 HPC_QLSTM_INLINE void for_vectors(std::size_t n, F f) {
@@ -40,9 +38,8 @@ HPC_QLSTM_INLINE void for_vectors(std::size_t n, F f) {
 }
 
 HPC_QLSTM_ONE_COPY void forward_vector(std::size_t n, std::size_t at, std::size_t count,
-                                       const double* z, const double* previous,
-                                       double* activations, double* cell, double* tanh_cell,
-                                       double* hidden) {
+                                       const double* z, const double* previous, double* activations,
+                                       double* cell, double* tanh_cell, double* hidden) {
     const Lanes forget = sigmoid(load(z + at, count));
     const Lanes take = sigmoid(load(z + n + at, count));
     const Lanes candidate = hyperbolic_tangent(load(z + 2 * n + at, count));
@@ -83,9 +80,11 @@ HPC_QLSTM_ONE_COPY void reverse_vector(std::size_t n, std::size_t at, std::size_
 }
 
 void reverse(std::size_t n, const double* activations, const double* previous,
-             const double* tanh_cell, const double* grad_hidden, double* grad_cell, double* grad_z) {
+             const double* tanh_cell, const double* grad_hidden, double* grad_cell,
+             double* grad_z) {
     for_vectors(n, [=](std::size_t at, std::size_t count) {
-        reverse_vector(n, at, count, activations, previous, tanh_cell, grad_hidden, grad_cell, grad_z);
+        reverse_vector(n, at, count, activations, previous, tanh_cell, grad_hidden, grad_cell,
+                       grad_z);
     });
 }
 

@@ -9,12 +9,12 @@
 namespace hpc_qlstm {
 
 struct CellKernel {
-    // From z [4][n] and the cell c_{t-1} [n]: activations [4][n], c_t, tanh(c_t) and h_t [n]. c_t may
-    // lie where c_{t-1} does.
+    // From z [4][n] and the cell c_{t-1} [n]: activations [4][n], c_t, tanh(c_t) and h_t [n]. c_t
+    // may overwrite c_{t-1}.
     void (*forward)(std::size_t n, const double* z, const double* previous, double* activations,
                     double* cell, double* tanh_cell, double* hidden);
-    // From the cotangent of h_t, what came back for c_t, `grad_cell`, and the forward values: that
-    // of z [4][n], and that of c_{t-1} in `grad_cell`.
+    // From the cotangents of h_t and c_t (`grad_cell`) and the forward values: the cotangent of
+    // z [4][n], and that of c_{t-1}, which overwrites `grad_cell`.
     void (*reverse)(std::size_t n, const double* activations, const double* previous,
                     const double* tanh_cell, const double* grad_hidden, double* grad_cell,
                     double* grad_z);

@@ -16,7 +16,12 @@ void CellSweep::start(CellForward arrays) {
 
 void CellSweep::evaluate(std::size_t t) {
     const std::size_t inputs = in_.inputs;
-    const StepInput in{in_.state, in_.hidden, in_.x + t * inputs, steps() * inputs, in_.weights};
+    StepInput in;
+    in.state = in_.state;
+    in.state_width = in_.hidden;
+    in.x = in_.x + t * inputs;
+    in.x_stride = steps() * inputs;
+    in.weights = in_.weights;
     gates_.forward(t, in_.threads, in, in_.outputs, in_.width);
 }
 
@@ -61,9 +66,14 @@ void CellSweep::cell_backward(std::size_t t) {
 }
 
 void CellSweep::reverse(std::size_t t) {
-    const StepGradient gradient{in_.weights, back_.cotangents, in_.hidden,
-                                back_.rows,  back_.row_size,   back_.grad_inputs,
-                                back_.width};
+    StepGradient gradient;
+    gradient.weights = in_.weights;
+    gradient.cotangents = back_.cotangents;
+    gradient.hidden = in_.hidden;
+    gradient.rows = back_.rows;
+    gradient.row_size = back_.row_size;
+    gradient.grad_inputs = back_.grad_inputs;
+    gradient.width = back_.width;
     gates_.reverse(t, in_.threads, gradient);
 }
 

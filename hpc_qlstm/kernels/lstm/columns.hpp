@@ -14,7 +14,8 @@ void move_fixed(const double* from, std::size_t from_width, std::size_t rows, do
     for (std::size_t row = 0; row < rows; ++row) {
         const double* source = from + row * from_width;
         double* target = to + row * to_width;
-        double kept[count];  // all loads before the stores: the arrays may not be told apart
+        // All loads before the stores: the compiler cannot tell the arrays apart.
+        double kept[count];
         for (std::size_t k = 0; k < count; ++k) {
             kept[k] = adding ? target[k] + source[k] : source[k];
         }
@@ -30,8 +31,8 @@ Move fixed_move(std::size_t count, std::index_sequence<counts...>) {
     return table[count - 1];
 }
 
-// A partition has a handful of columns: loops of a known length are several times faster than those
-// that ask for it.
+// A partition has a handful of columns: loops whose length the compiler knows are several times
+// faster.
 template <bool adding>
 void move_columns(const double* from, std::size_t from_width, std::size_t rows, std::size_t count,
                   double* to, std::size_t to_width) {

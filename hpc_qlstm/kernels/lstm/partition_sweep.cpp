@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "system/buffer.hpp"
-#include "lstm/columns.hpp"
 #include "batch/evaluate.hpp"
+#include "lstm/columns.hpp"
 #include "state/evaluate_state.hpp"
+#include "system/buffer.hpp"
 #include "system/stopwatch.hpp"
 #include "system/thread_pool.hpp"
 
@@ -37,14 +37,15 @@ PartitionSweep::PartitionSweep(const Kernel& kernel, std::vector<Member> members
 
 void PartitionSweep::begin(std::size_t steps, std::size_t samples, bool back) {
     ++generation_;
-    steps_ = samples_ = 0;  // should there be no memory
+    steps_ = samples_ = 0;  // in case the next line throws
     back_ = back;
     kept_.resize((back ? steps : 1) * samples * features_);
     steps_ = steps;
     samples_ = samples;
 }
 
-// Few members share the threads one after the other, inside a call; many are handed out whole.
+// With few members each uses all threads, one member after the other; with many each thread takes
+// whole members.
 template <typename F>
 void PartitionSweep::for_members(std::size_t threads, F f) const {
     const std::size_t count = members_.size();
@@ -87,7 +88,7 @@ void PartitionSweep::forward_member(std::size_t t, std::size_t m, std::size_t th
     batch.sets = sets_;
     batch.features = features;
     batch.weights = in.weights + member.weights_begin;
-    if (count == width) {  // alone: nothing to pack
+    if (count == width) {  // the only member: nothing to pack
         batch.outputs = outputs;
         run(member, kernel_, batch, threads);
         return;
@@ -99,9 +100,8 @@ void PartitionSweep::forward_member(std::size_t t, std::size_t m, std::size_t th
 
 void PartitionSweep::reverse(std::size_t t, std::size_t threads, const StepGradient& gradient) {
     const Stopwatch watch(seconds);
-    for_members(threads, [&](std::size_t m, std::size_t share) {
-        reverse_member(t, m, share, gradient);
-    });
+    for_members(threads,
+                [&](std::size_t m, std::size_t share) { reverse_member(t, m, share, gradient); });
 }
 
 void PartitionSweep::reverse_member(std::size_t t, std::size_t m, std::size_t threads,
@@ -174,12 +174,12 @@ bool ColumnList::fits(std::size_t parts, std::size_t width, std::size_t size) co
     });
 }
 
-// Run by run: columns of a run are different ones, so each one's order of additions is the list's.
+// Run by run. The columns of a run differ, so that each sum is taken in the order of the list.
 void add_columns(const double* parts, std::size_t rows, std::size_t width, const ColumnList& list,
                  double* sums, std::size_t size) {
     for (const Added& run : list.columns) {
         add_columns(parts + run.part * rows * width + run.from, width, rows, run.count,
-                               sums + run.to, size);
+                    sums + run.to, size);
     }
 }
 

@@ -22,10 +22,10 @@ struct Pick {
 // One partition. One of the plans is null. Offsets: of its weight sets in the flat vector of all
 // weights; of its gradients in a sample's row; of its outputs in the hidden vector.
 struct Member {
-    const BatchPlan* batch;
-    const StatePlan* state;
+    const BatchPlan* batch = nullptr;
+    const StatePlan* state = nullptr;
     std::vector<Pick> picks;
-    std::size_t weights_begin, rows_begin, output_begin;
+    std::size_t weights_begin = 0, rows_begin = 0, output_begin = 0;
 
     const Program& program() const { return batch ? batch->program() : state->program(); }
 };
@@ -33,29 +33,29 @@ struct Member {
 // One time step's arrays, row-major. state (B, state_width); x (B, ..), whose rows lie x_stride
 // numbers apart and begin at the step's x_t; weights: the flat vector.
 struct StepInput {
-    const double* state;
-    std::size_t state_width;
-    const double* x;
-    std::size_t x_stride;
-    const double* weights;
+    const double* state = nullptr;
+    std::size_t state_width = 0;
+    const double* x = nullptr;
+    std::size_t x_stride = 0;
+    const double* weights = nullptr;
 };
 
 // cotangents (sets, B, hidden) of all partitions' outputs; rows (B, row_size), to which weight
 // gradients are added; grad_inputs (B, width), of which the members' features fill the first
 // columns one after the other, summed over the sets.
 struct StepGradient {
-    const double* weights;
-    const double* cotangents;
-    std::size_t hidden;
-    double* rows;
-    std::size_t row_size;
-    double* grad_inputs;
-    std::size_t width;
+    const double* weights = nullptr;
+    const double* cotangents = nullptr;
+    std::size_t hidden = 0;
+    double* rows = nullptr;
+    std::size_t row_size = 0;
+    double* grad_inputs = nullptr;
+    std::size_t width = 0;
 };
 
 class PartitionSweep {
   public:
-    // sets: VQCs of a member with circuit and features in common, the four gates or one.
+    // sets: VQCs of a member that share circuit and features: four, one for each LSTM gate, or one.
     PartitionSweep(const Kernel& kernel, std::vector<Member> members, std::size_t sets);
 
     std::size_t sets() const { return sets_; }
@@ -65,22 +65,22 @@ class PartitionSweep {
     std::size_t outputs() const { return outputs_; }
     const std::vector<Member>& members() const { return members_; }
 
-    double seconds = 0.0;  // spent in forward and reverse; the caller may set it
+    double seconds = 0.0;  // spent in forward and reverse; the caller may reset it
 
-    // A sweep over so many steps and samples follows; what was kept of the one before is gone. One
-    // that does not come back keeps the features of a single step.
+    // Starts a sweep over this many steps and samples; what the last one kept is lost. back:
+    // whether `reverse` follows; without it only the features of one step are kept.
     void begin(std::size_t steps, std::size_t samples, bool back = true);
 
     bool back() const { return back_; }
 
-    // Another number after each `begin`.
+    // Counts the calls of `begin`.
     std::size_t generation() const { return generation_; }
 
     // Step t: outputs (sets, B, width), of which the members' fill the first columns.
     void forward(std::size_t t, std::size_t threads, const StepInput& in, double* outputs,
                  std::size_t width);
 
-    // Step t back, with the features that `forward` saw there. The same bits for any `threads`.
+    // Step t back, with the features that `forward` picked. The same bits for any `threads`.
     void reverse(std::size_t t, std::size_t threads, const StepGradient& gradient);
 
   private:
@@ -105,13 +105,13 @@ class PartitionSweep {
     std::vector<double> kept_;  // features [steps][members][samples][F]
 };
 
-// Parts (parts, rows, width) of which each one's first counts[p] columns are wanted, side by side:
-// (rows, sum of counts). The way back from an Allgather of packed outputs.
+// From parts (parts, rows, width) the first counts[p] columns of each part p, side by side:
+// merged (rows, sum of counts). Undoes the packing of outputs for an Allgather.
 void merge_columns(const double* parts, std::size_t rows, std::size_t width,
                    const std::vector<std::size_t>& counts, double* merged);
 
-// Columns that were gathered: `count` of them from column `from` of part `part` on are added to
-// those from column `to` on.
+// A run of gathered columns: `count` columns of part `part` from column `from` on, added to the
+// sums from column `to` on.
 struct Added {
     std::uint32_t part, from, to, count;
 };
@@ -119,10 +119,10 @@ struct Added {
 struct ColumnList {
     std::vector<Added> columns;
 
-    // One column more; neighbours go together.
+    // Appends one column; neighbouring columns become one run.
     void add(std::uint32_t part, std::uint32_t from, std::uint32_t to);
 
-    // Whether all of it lies inside so many parts of `width` columns, and `size` sums.
+    // Whether all columns lie inside this many parts of `width` columns and inside `size` sums.
     bool fits(std::size_t parts, std::size_t width, std::size_t size) const;
 };
 
