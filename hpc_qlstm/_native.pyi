@@ -141,6 +141,28 @@ class Cell:
     """The LSTM cell over the time steps of a batch."""
 
     def __init__(self, kernel: Kernel, steps: int, size: int, back: bool = True) -> None: ...
+    def begin(
+        self,
+        c0: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)]
+        | None = None,
+    ) -> None:
+        """A sweep follows, from c_0 (B, d_h) or zeros."""
+
+    def begin_reverse(
+        self,
+        grad_c: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)]
+        | None = None,
+    ) -> None:
+        """The way back follows, from the cotangent of c_T (B, d_h) or zeros."""
+
+    def state(self, c: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")]) -> None:
+        """Copy c_T (B, d_h)."""
+
+    def grad_state(
+        self, grad_c: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")]
+    ) -> None:
+        """Copy the cotangent of c_0 (B, d_h), after the way back."""
+
     def forward(
         self,
         t: int,
@@ -215,6 +237,49 @@ class CellSweep:
         | None,
     ) -> None:
         """Tie the arrays of the way back."""
+
+    def set_state(
+        self,
+        h0: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+        c0: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+    ) -> None:
+        """h_0 and c_0 (B, d_h) instead of zeros; after start."""
+
+    def state(
+        self,
+        c: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+    ) -> None:
+        """Copy c_T (B, d_h)."""
+
+    def set_grad_state(
+        self,
+        grad_h: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+        grad_c: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+    ) -> None:
+        """The cotangents of h_T and c_T instead of zeros; after start_back."""
+
+    def grad_state(
+        self,
+        grad_h: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+        ],
+        grad_c: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+        ],
+    ) -> None:
+        """Copy the cotangents of h_0 and c_0, after the way back."""
 
     def evaluate(self, t: int) -> None:
         """Outputs of step t from the state."""

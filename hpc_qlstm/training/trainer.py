@@ -21,7 +21,7 @@ from hpc_qlstm.distributed.diagnostics import (
     expectation_variances,
     gradient_norms,
 )
-from hpc_qlstm.distributed.model import TESTING
+from hpc_qlstm.distributed.model import TESTING, StepResult
 from hpc_qlstm.distributed.rank_reports import EpochReport, gather_report
 from hpc_qlstm.distributed.scores import score
 from hpc_qlstm.errors import EngineError, TrainingError
@@ -122,10 +122,11 @@ class Trainer:
             with np.errstate(over="ignore", invalid="ignore"):
                 for number, batch in enumerate(left, state.batch):
                     begin = perf_counter()
-                    state.losses.append(self._train_batch(batch, rate, number, counter))
+                    result = self._train_batch(batch, rate, number, counter)
+                    state.losses.append(result.loss)
                     self.step_seconds.append(perf_counter() - begin)
                     state.batch = number + 1
-                    self._act_on_notes(before)
+                    self._act_on_notes(result.notes, before)
             counter.evaluating()
             data, step = self.data, (TESTING, state.epoch)
             test = score(self.model, state.weights, data.test, data.test_count, step)
@@ -166,12 +167,12 @@ class Trainer:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def _act_on_notes(self, before: CircuitCounts) -> None:
+    def _act_on_notes(self, notes: Float, before: CircuitCounts) -> None:
         """After a batch: what all ranks have run, and whether any of them wants to stop."""
-        requests, executed, calibrated = np.add.reduce(self.model.notes, axis=0).tolist()
+        requests, executed, calibrated = np.add.reduce(notes, axis=0).tolist()
         self.state.counts = before + CircuitCounts(int(executed), 0, int(calibrated))
         if requests:
-            raise StopRequested(int(self.model.notes[:, 0].max()))
+            raise StopRequested(int(notes[:, 0].max()))
         if self.state.batch < self.batches:
             self.after_batch()
 
@@ -267,26 +268,29 @@ class Trainer:
             list(stored.history),
         )
 
-    def _train_batch(self, batch: Batch, rate: float, number: int, counter: LocalCounter) -> float:
+    def _train_batch(
+        self, batch: Batch, rate: float, number: int, counter: LocalCounter
+    ) -> StepResult:
         weights, (x, y) = self.state.weights, batch
 
         def notes() -> tuple[int, int, int]:
             return self.wants_to_stop(), *counter.so_far()
 
-        loss, gradient = self.model.loss_and_gradient(
-            weights, x, y, (self.state.epoch, number), notes
+        result = self.model.step(
+            weights, x, y, (self.state.epoch, number), notes, with_expectations=number == 0
         )
-        self._require_finite(f"batch {number + 1}: the loss", loss)
-        self._require_finite(f"batch {number + 1}: the gradient", self.model.gradient_sum)
-        if number == 0:
-            values = self.model.expectations(x.shape[0])
+        gradient = result.gradient
+        self._require_finite(f"batch {number + 1}: the loss", result.loss)
+        self._require_finite(f"batch {number + 1}: the gradient", result.gradient_sum)
+        if result.expectations is not None:
             norms = gradient_norms(self.model.model.layout, gradient)
-            self.state.diagnostics = np.concatenate([expectation_variances(values), norms])
+            variances = expectation_variances(result.expectations)
+            self.state.diagnostics = np.concatenate([variances, norms])
         if self.model.comm.rank == 0:
             clip(gradient, self._training.clip_norm)
             self._optimizer.step(weights, gradient, rate)
         self.model.share_weights(weights)
-        return loss
+        return result
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hpc_qlstm import Partition
+from hpc_qlstm.engines.fused import ForwardArrays, ReverseArrays
 from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds
@@ -63,8 +64,8 @@ def test_the_same_bits_as_one_call_a_partition(name, steps):
     engines = engines if len(engines) > 1 else [NativeEngine(threads=1)]
     apart = problem(options, engines, steps=steps)
     if len(engines) > 1:
-        assert together[0].local_cell(range(1)).gates.native is not None
-        assert apart[0].local_cell(range(len(engines))).gates.native is None
+        assert together[0].local_cell(range(1)).gates.fused is not None
+        assert apart[0].local_cell(range(len(engines))).gates.fused is None
     for ours, theirs in zip(everything(*together), everything(*apart), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     counted = sum(engine.executions for engine in apart[0].engines)
@@ -202,6 +203,14 @@ def test_adam_is_that_of_its_formula():
          lambda z: numerics.pack_sums(z(3), z(3, 2), z(2, 4), [0, 1, 3], 2, z(8))),
         (r"z has shape \(4, 2, 2\), allowed: 24 numbers",
          lambda z: cell().forward(0, z(4, 2, 2), z(2, 3))),
+        (r"c0 has shape \(5,\), allowed: 6 numbers", lambda z: cell().begin(z(5))),
+        (r"grad_c has shape \(5,\)", lambda z: cell().begin_reverse(z(5))),
+        (r"c has shape \(7,\)", lambda z: cell().state(z(7))),
+        (r"grad_c has shape \(7,\)", lambda z: cell().grad_state(z(7))),
+        (r"^c0 has shape \(5,\), allowed: 6 numbers", lambda z: cell().begin(z(5))),
+        (r"^grad_c has shape \(5,\)", lambda z: cell().begin_reverse(z(5))),
+        (r"^c has shape \(7,\)", lambda z: cell().state(z(7))),
+        (r"^grad_c has shape \(7,\)", lambda z: cell().grad_state(z(7))),
         (r"hidden has shape \(5,\), allowed: 6 numbers",
          lambda z: cell().forward(0, z(4, 2, 3), z(5))),
         ("t is 2, allowed: less than 2", lambda z: cell().forward(2, z(4, 2, 3), z(6))),
@@ -236,7 +245,7 @@ def two_partitions():
     """Their native sweeps, the local cell, flat weights and x of 3 samples and 2 steps."""
     model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
     local = model.local_cell(range(2))
-    sweeps = local.gates.native
+    sweeps = local.gates.fused
     assert sweeps is not None
     return sweeps, local, model.layout.initial(0), np.zeros((3, 2, 1))
 
@@ -268,7 +277,7 @@ def test_sweeps_of_other_sizes_are_refused():
     good = {
         "cotangents": np.zeros((4, 3, 4)),
         "rows": np.zeros((3, local.weights)),
-        "to_inputs": np.zeros((3, 6)),
+        "grad_inputs": np.zeros((3, 6)),
     }
     sweep.reverse(0, **good)
     for message, name, shape in (
@@ -276,7 +285,7 @@ def test_sweeps_of_other_sizes_are_refused():
         (r"cotangents have shape \(4, 2, 4\), allowed: \(4, 3, d_h\)", "cotangents", (4, 2, 4)),
         ("rows have width .*, allowed: .* member 1", "rows", (3, local.weights - 1)),
         (r"rows have shape \(2, ", "rows", (2, local.weights)),
-        (r"grad_inputs have shape \(3, 5\), allowed: \(3, 6 or more\)", "to_inputs", (3, 5)),
+        (r"grad_inputs have shape \(3, 5\), allowed: \(3, 6 or more\)", "grad_inputs", (3, 5)),
     ):
         with pytest.raises(ValueError, match=message):
             sweep.reverse(0, **{**good, name: np.zeros(shape)})
@@ -289,42 +298,47 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         return np.zeros(shape)
 
     def tie(**others):
-        outputs = others.pop("outputs", zeros(4, 3, 4))
+        sent = others.pop("sent", zeros(4, 3, 4))
         given = {
-            "gathered": outputs[None], "counts": [4], "state": zeros(3, 4), "read": zeros(1, 3, 4),
-            "sequence": False, "updates": True,
+            "gathered": sent[None], "counts": [4], "hidden": zeros(3, 4),
+            "outputs": zeros(1, 3, 4), "sequence": False, "updates": True,
         } | others  # fmt: skip
-        return sweeps.begin(flat, x, outputs).with_cell(**given)
+        return sweeps.begin(flat, x, sent).with_cell(ForwardArrays(**given))
 
     tied = tie()
     for message, others in (
-        (r"outputs have shape .* \(4, 3, 4 or more\)", {"outputs": zeros(4, 3, 3)}),
-        (r"outputs have shape \(3, 3, 4\)", {"outputs": zeros(3, 3, 4)}),
+        (r"outputs have shape .* \(4, 3, 4 or more\)", {"sent": zeros(4, 3, 3)}),
+        (r"outputs have shape \(3, 3, 4\)", {"sent": zeros(3, 3, 4)}),
         ("counts have the sum 3, allowed: 4, the columns of state", {"counts": [3]}),
         (r"counts are \[5\], allowed: at most 4", {"counts": [5]}),
         (r"gathered has shape .* allowed: \(2, 4, 3, 4\)", {"counts": [2, 2]}),
         (r"gathered has shape \(2, 4, 3, 4\)", {"gathered": zeros(2, 4, 3, 4)}),
         (r"gathered has shape \(1, 4, 2, 4\)", {"gathered": zeros(1, 4, 2, 4)}),
-        ("allowed: 3, the columns of state", {"state": zeros(3, 3)}),
-        (r"state has shape \(2, 4\), allowed: \(3, 4\)", {"state": zeros(2, 4)}),
-        (r"read has shape \(2, 3, 4\), allowed: \(1, 3, 4\)", {"read": zeros(2, 3, 4)}),
+        ("allowed: 3, the columns of state", {"hidden": zeros(3, 3)}),
+        (r"state has shape \(2, 4\), allowed: \(3, 4\)", {"hidden": zeros(2, 4)}),
+        (r"read has shape \(2, 3, 4\), allowed: \(1, 3, 4\)", {"outputs": zeros(2, 3, 4)}),
         (r"read has shape \(1, 3, 4\), allowed: \(2, 3, 4\)", {"sequence": True}),
-        (r"read has shape \(1, 2, 4\)", {"read": zeros(1, 2, 4)}),
+        (r"read has shape \(1, 2, 4\)", {"outputs": zeros(1, 2, 4)}),
+        (r"h0 has shape \(3, 3\), allowed: \(3, 4\)", {"h0": zeros(3, 3), "c0": zeros(3, 4)}),
+        (r"c0 has shape \(2, 4\), allowed: \(3, 4\)", {"h0": zeros(3, 4), "c0": zeros(2, 4)}),
     ):
         with pytest.raises(ValueError, match=message):
             tie(**others)
     columns = local_columns([[0, 1, 4], [2, 3, 4]])
     good = {
-        "grad_read": zeros(1, 3, 4), "rows": zeros(3, local.weights), "grad_inputs": zeros(3, 6),
+        "grad_outputs": zeros(1, 3, 4), "rows": zeros(3, local.weights), "grad_inputs": zeros(3, 6),
         "gathered": zeros(1, 3, 6), "columns": columns, "hidden_begin": 0,
         "cotangents": zeros(4, 3, 4), "grad_x": None,
     }  # fmt: skip
     with pytest.raises(ValueError, match="start_back comes before steps back"):
         tied.cell_backward(1)
-    tied.start_back(**good)
+    tied.start_back(ReverseArrays(**good))
     outside = local_columns([[0, 1, 5], [2, 3, 4]])
     for message, others in (
-        (r"grad_read has shape \(2, 3, 4\), allowed: \(1, 3, 4\)", {"grad_read": zeros(2, 3, 4)}),
+        (
+            r"grad_read has shape \(2, 3, 4\), allowed: \(1, 3, 4\)",
+            {"grad_outputs": zeros(2, 3, 4)},
+        ),
         ("rows have width .*, allowed: .* member 1", {"rows": zeros(3, local.weights - 1)}),
         (r"rows have shape \(2, ", {"rows": zeros(2, local.weights)}),
         (r"grad_inputs have shape \(3, 5\)", {"grad_inputs": zeros(3, 5)}),
@@ -333,9 +347,11 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         ("columns lie outside .*: 1 parts of 6 columns, 5 sums", {"columns": outside}),
         (r"cotangents have shape \(4, 3, 3\)", {"cotangents": zeros(4, 3, 3)}),
         (r"grad_x has shape \(3, 1, 1\), allowed: \(3, 2, 1\)", {"grad_x": zeros(3, 1, 1)}),
+        (r"grad_h has shape \(3, 3\)", {"grad_h": zeros(3, 3), "grad_c": zeros(3, 4)}),
+        (r"grad_c has shape \(2, 4\)", {"grad_h": zeros(3, 4), "grad_c": zeros(2, 4)}),
     ):
         with pytest.raises(ValueError, match=message):
-            tied.start_back(**good | others)
+            tied.start_back(ReverseArrays(**good | others))
     for call in (
         tied.evaluate,
         tied.update,
@@ -356,7 +372,7 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
 def test_a_sweep_that_does_not_come_back():
     """The same outputs with the memory of one step, and no way back."""
     model, weights, x, _ = problem(MODELS["unequal"], NativeEngine(threads=1))
-    flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.native
+    flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.fused
     assert sweeps is not None
     rng, found = np.random.default_rng(0), []
     states = rng.uniform(-1, 1, (4, 7, 3))
@@ -369,13 +385,14 @@ def test_a_sweep_that_does_not_come_back():
     np.testing.assert_array_equal(found[:4], found[4:])
     with pytest.raises(ValueError, match="without a way back"):
         sweep.reverse(3, np.zeros((4, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)))
-    tied = sweep.with_cell(
-        outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), sequence=False, updates=True
-    )
+    arrays = outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), False, True
+    tied = sweep.with_cell(ForwardArrays(*arrays))
     with pytest.raises(ValueError, match="without a way back"):
         tied.start_back(
-            np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
-            local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)), None,
+            ReverseArrays(
+                np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
+                local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)),
+            )
         )  # fmt: skip
     cell = extension.Cell(find_kernel(), 2, 6, False)
     cell.forward(0, np.zeros((4, 6)), np.zeros(6))
@@ -387,9 +404,8 @@ def test_a_tie_ends_when_the_sweep_begins_anew():
     sweeps, _, flat, x = two_partitions()
     outputs = np.zeros((4, 3, 4))
     sweep = sweeps.begin(flat, x, outputs)
-    tied = sweep.with_cell(
-        outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), sequence=False, updates=True
-    )
+    arrays = outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), False, True
+    tied = sweep.with_cell(ForwardArrays(*arrays))
     tied.evaluate(1)
     sweep._sweep.begin(2, 3)
     with pytest.raises(ValueError, match="start comes first, again whenever the gates begin anew"):
@@ -402,11 +418,11 @@ def test_a_tie_ends_when_the_sweep_begins_anew():
 
 def test_a_sweep_keeps_its_plans_alive():
     model = QLSTM(1, 2, 1, depth=1)
-    sweeps = model.local_cell(range(1)).gates.native
+    sweeps = model.local_cell(range(1)).gates.fused
     assert sweeps is not None
-    plan = sweeps._plans[0]
+    plan = sweeps.members[0].plan
     before = sys.getrefcount(plan)
-    sweep = extension.PartitionSweep(sweeps._engine.kernel, sweeps._members, 4)
+    sweep = extension.PartitionSweep(sweeps.kernels.kernel, sweeps.members, 4)
     assert sys.getrefcount(plan) == before + 1
     del sweep
     assert sys.getrefcount(plan) == before
@@ -415,7 +431,7 @@ def test_a_sweep_keeps_its_plans_alive():
 def test_a_member_says_what_it_was_made_of():
     sweeps, *_ = two_partitions()
     given = {
-        "plan": sweeps._plans[0], "picks": [0, 3, -1], "weights_begin": 1, "rows_begin": 2,
+        "plan": sweeps.members[0].plan, "picks": [0, 3, -1], "weights_begin": 1, "rows_begin": 2,
         "output_begin": 3,
     }  # fmt: skip
     member = extension.Member(**given)

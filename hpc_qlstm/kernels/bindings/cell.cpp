@@ -5,6 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -79,7 +80,7 @@ class TiedSweep {
                     const Input<3>& gathered, const ColumnList& columns, std::size_t hidden_begin,
                     const Output<3>& cotangents, const std::optional<Output<3>>& grad_x) {
         check_back(partitions_.back());
-        check_started();
+        check_ready(false, false);
         const std::size_t samples = partitions_.samples(), steps = sweep_.steps();
         const std::size_t width = grad_inputs.shape(1);
         check("grad_read has", grad_read, {sequence_ ? steps : 1, samples, hidden_});
@@ -112,22 +113,55 @@ class TiedSweep {
         going_back_ = true;
     }
 
+    void set_state(const Input<2>& h0, const Input<2>& c0) {
+        check_ready(false, false);
+        check_state("h0 has", h0);
+        check_state("c0 has", c0);
+        sweep_.set_state(h0.data(), c0.data());
+    }
+
+    void state(const Output<2>& c) const {
+        check_ready(false, true);
+        check_state("c has", c);
+        std::copy_n(sweep_.state(), c.size(), c.data());
+    }
+
+    void set_grad_state(const Input<2>& grad_h, const Input<2>& grad_c) {
+        check_ready(true, true);
+        check_state("grad_h has", grad_h);
+        check_state("grad_c has", grad_c);
+        sweep_.set_grad_state(grad_h.data(), grad_c.data());
+    }
+
+    void grad_state(const Output<2>& grad_h, const Output<2>& grad_c) const {
+        check_ready(true, true);
+        check_state("grad_h has", grad_h);
+        check_state("grad_c has", grad_c);
+        sweep_.grad_state(grad_h.data(), grad_c.data());
+    }
+
     // One of the steps' calls: on the way back or before it, and of those that update the cell.
     template <void (CellSweep::*call)(std::size_t), bool back, bool cell>
     void run(std::size_t t) {
-        check_started();
-        if (back && !going_back_) throw nb::value_error("start_back comes before steps back");
-        if (cell && !sweep_.updates()) throw nb::value_error("this sweep does not update the cell");
+        check_ready(back, cell);
         check_below("t is", t, sweep_.steps());
         const nb::gil_scoped_release without_gil;
         (sweep_.*call)(t);
     }
 
   private:
-    // Tied, and the gates were not begun anew with other sizes since.
-    void check_started() const {
-        if (state_.is_valid() && generation_ == partitions_.generation()) return;
-        throw nb::value_error("start comes first, again whenever the gates begin anew");
+    // back: whether the call is one of the way back; cell: whether it needs the cell.
+    void check_ready(bool back, bool cell) const {
+        if (!state_.is_valid() || generation_ != partitions_.generation()) {
+            throw nb::value_error("start comes first, again whenever the gates begin anew");
+        }
+        if (back && !going_back_) throw nb::value_error("start_back comes before steps back");
+        if (cell && !sweep_.updates()) throw nb::value_error("this sweep does not update the cell");
+    }
+
+    template <typename Array>
+    void check_state(const char* name, const Array& array) const {
+        check(name, array, {partitions_.samples(), hidden_});
     }
 
     nb::object gates_, columns_;
@@ -142,6 +176,26 @@ class TiedSweep {
     Output<2> state_, rows_, grad_inputs_;
     std::optional<Output<3>> grad_x_;
 };
+
+void begin(Cell& cell, const std::optional<Plain>& c0) {
+    if (c0) check_size("c0 has", *c0, cell.size());
+    cell.begin(c0 ? c0->data() : nullptr);
+}
+
+void begin_reverse(Cell& cell, const std::optional<Plain>& grad_c) {
+    if (grad_c) check_size("grad_c has", *grad_c, cell.size());
+    cell.begin_reverse(grad_c ? grad_c->data() : nullptr);
+}
+
+void state(const Cell& cell, const PlainOutput& c) {
+    check_size("c has", c, cell.size());
+    std::copy_n(cell.state(), c.size(), c.data());
+}
+
+void grad_state(const Cell& cell, const PlainOutput& grad_c) {
+    check_size("grad_c has", grad_c, cell.size());
+    std::copy_n(cell.grad_state(), grad_c.size(), grad_c.data());
+}
 
 void forward(Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
     check_below("t is", t, cell.steps());
@@ -164,6 +218,13 @@ void define_cell(nb::module_& m) {
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
         .def(nb::init<const Kernel&, std::size_t, std::size_t, bool>(), "kernel"_a, "steps"_a,
              "size"_a, "back"_a = true)
+        .def("begin", &begin, "c0"_a.none() = nb::none(),
+             "A sweep follows, from c_0 (B, d_h) or zeros.")
+        .def("begin_reverse", &begin_reverse, "grad_c"_a.none() = nb::none(),
+             "The way back follows, from the cotangent of c_T (B, d_h) or zeros.")
+        .def("state", &state, "c"_a.noconvert(), "Copy c_T (B, d_h).")
+        .def("grad_state", &grad_state, "grad_c"_a.noconvert(),
+             "Copy the cotangent of c_0 (B, d_h), after the way back.")
         .def("forward", &forward, "t"_a, "z"_a, "hidden"_a.noconvert(),
              "From z (4, B, d_h) to h_t (B, d_h).")
         .def("reverse", &reverse, "t"_a, "grad_hidden"_a, "grad_z"_a.noconvert(),
@@ -178,6 +239,13 @@ void define_cell(nb::module_& m) {
              "grad_inputs"_a.noconvert(), "gathered"_a.noconvert(), "columns"_a, "hidden_begin"_a,
              "cotangents"_a.noconvert(), "grad_x"_a.noconvert().none(),
              "Tie the arrays of the way back.")
+        .def("set_state", &TiedSweep::set_state, "h0"_a, "c0"_a,
+             "h_0 and c_0 (B, d_h) instead of zeros; after start.")
+        .def("state", &TiedSweep::state, "c"_a.noconvert(), "Copy c_T (B, d_h).")
+        .def("set_grad_state", &TiedSweep::set_grad_state, "grad_h"_a, "grad_c"_a,
+             "The cotangents of h_T and c_T instead of zeros; after start_back.")
+        .def("grad_state", &TiedSweep::grad_state, "grad_h"_a.noconvert(), "grad_c"_a.noconvert(),
+             "Copy the cotangents of h_0 and c_0, after the way back.")
         .def("evaluate", &TiedSweep::run<&CellSweep::evaluate, false, false>, "t"_a,
              "Outputs of step t from the state.")
         .def("update", &TiedSweep::run<&CellSweep::update, false, true>, "t"_a,

@@ -52,6 +52,24 @@ void CellSweep::start_back(const CellReverse& arrays) {
     back_ = arrays;
     grad_v_.assign(gates_.samples() * (in_.inputs + in_.hidden), 0.0);
     grad_state_.resize(gates_.samples() * in_.hidden);
+    if (in_.updates) cell_.begin_reverse();
+}
+
+void CellSweep::set_state(const double* h0, const double* c0) {
+    std::copy_n(h0, gates_.samples() * in_.hidden, in_.state);
+    if (in_.updates) cell_.begin(c0);
+}
+
+void CellSweep::set_grad_state(const double* grad_h, const double* grad_c) {
+    copy_columns(grad_h, in_.hidden, gates_.samples(), in_.hidden,
+                 grad_v_.data() + back_.hidden_begin, in_.inputs + in_.hidden);
+    cell_.begin_reverse(grad_c);
+}
+
+void CellSweep::grad_state(double* grad_h, double* grad_c) const {
+    copy_columns(grad_v_.data() + back_.hidden_begin, in_.inputs + in_.hidden, gates_.samples(),
+                 in_.hidden, grad_h, in_.hidden);
+    std::copy_n(cell_.grad_state(), gates_.samples() * in_.hidden, grad_c);
 }
 
 void CellSweep::cell_backward(std::size_t t) {

@@ -73,6 +73,15 @@ class CellSweep {
     // scatter_input_gradients(t + 1), cell_backward(t) and reverse(t).
     void backward_step(std::size_t t);
 
+    // After `start`: h_0 and c_0 (B, d_h) instead of zeros; c0 where this process updates the cell.
+    void set_state(const double* h0, const double* c0);
+    // c_T (B, d_h), after the last `update`.
+    const double* state() const { return cell_.state(); }
+    // After `start_back`: the cotangents of h_T and c_T (B, d_h) instead of zeros.
+    void set_grad_state(const double* grad_h, const double* grad_c);
+    // The cotangents of h_0 and c_0 (B, d_h), after the way back.
+    void grad_state(double* grad_h, double* grad_c) const;
+
     std::size_t steps() const { return gates_.steps(); }
     bool updates() const { return in_.updates; }
 
