@@ -1,10 +1,10 @@
 """The native engine: this package's C++ kernels, exact statevectors and the adjoint method.
 
 Samples lie side by side in vector registers; a circuit is compiled once to a short program
-(`kernels/program.hpp`) and a plan of passes over its state (`kernels/batch_plan.hpp`,
-`kernels/state_plan.hpp`). Gradients: Jones and Gacon, arXiv 2009.02823. Results of a sample have
-the same bits whatever the batch around it and the number of threads; another instruction set may
-change the last digits.
+(`kernels/compile/program.hpp`) and a plan of passes over its state (`kernels/batch/batch_plan.hpp`,
+`kernels/state/state_plan.hpp`). Gradients: Jones and Gacon, arXiv 2009.02823. Results of a sample
+have the same bits whatever the batch around it and the number of threads; another instruction set
+may change the last digits.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 One call of the extension a time step picks the features of all partitions, evaluates their circuits
 and packs the outputs, where a call of `NativeEngine` for each partition costs microseconds of
-Python and copies. The arithmetic is the engine's own, bit for bit (`kernels/partition_sweep.hpp`).
+Python and copies. The arithmetic is the engine's own, bit for bit
+(`kernels/lstm/partition_sweep.hpp`).
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ class NativeGroup:
         self.seconds = 0.0
         self.output_counts = [member.circuit.outputs for member in members]
         self.members = [
-            (
-                plan,
-                list(member.picks),
-                member.weights.start,
-                member.rows_begin,
-                member.outputs.start,
+            extension.Member(
+                plan=plan,
+                picks=member.picks,
+                weights_begin=member.weights.start,
+                rows_begin=member.rows_begin,
+                output_begin=member.outputs.start,
             )
             for plan, member in zip(plans, members, strict=True)
         ]
@@ -136,7 +137,7 @@ class NativeTape:
 
 
 class NativeCell:
-    """A `FusedCell` of the native engine: the extension's own calls (`kernels/cell_sweep.hpp`)."""
+    """A `FusedCell` of the native engine: the extension's calls (`kernels/lstm/cell_sweep.hpp`)."""
 
     def __init__(self, cell: extension.CellSweep) -> None:
         self._cell = cell

@@ -244,7 +244,7 @@ def test_wrong_shapes_are_refused_with_what_is_allowed():
         engine.expectations_group(circuit, np.ones((5, 3)), w)
     with pytest.raises(InputError, match=r"weights have shape .* with 9 weights in a set"):
         engine.expectations_group(circuit, x, np.ones((4, 8)))
-    with pytest.raises(InputError, match=r"cotangents have shape .*allowed: \(4, 5, 2\)"):
+    with pytest.raises(InputError, match=r"cotangent has shape .*allowed: \(4, 5, 2\)"):
         engine.vjp_group(circuit, x, w, np.ones((4, 5, 3)))
     with pytest.raises(InputError, match=r"float64\(2,\).*allowed"):
         engine.expectations_group(circuit, np.ones(2), w)
