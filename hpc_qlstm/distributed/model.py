@@ -186,7 +186,7 @@ class DistributedModel:
         """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time.
 
         step: phase and epoch, first: number of the first sample, for engines that draw. Raises
-        EngineError as `loss_and_gradient`.
+        EngineError as `step`.
         """
         chunks = [
             self._predict_chunk(flat, x[k : k + rows], Place((self._seed, *step), first + k))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import asdict
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -37,28 +37,8 @@ from hpc_qlstm.runs.compatibility import (
 )
 from hpc_qlstm.runs.metrics import Record
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
+from hpc_qlstm.training.state import RunContent, State, restored, snapshot
 from hpc_qlstm.training.stopping import StopRequested
-
-
-@dataclass
-class State:
-    """Where training stands: what a checkpoint holds, in the form the loop works on.
-
-    batch and losses: batches done of the epoch under way, and their losses; counts: the circuits
-    that this epoch has run so far on all ranks, see `CircuitCounts`; diagnostics: of its first
-    batch, rows of variances (4, M) and gradient norms, empty before.
-    """
-
-    weights: Float
-    epoch: int = 0
-    batch: int = 0
-    losses: list[float] = field(default_factory=list)
-    counts: CircuitCounts = field(default_factory=CircuitCounts)
-    diagnostics: Float = field(default_factory=lambda: np.empty(0))
-    best: Float = field(default_factory=lambda: np.empty(0))
-    best_epoch: int = 0
-    best_loss: float = math.inf
-    history: list[Record] = field(default_factory=list)
 
 
 class Trainer:
@@ -194,55 +174,7 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """The whole state, copied, to be made a checkpoint later. Local."""
-        state = replace(
-            self.state,
-            weights=self.state.weights.copy(),
-            losses=list(self.state.losses),
-            history=list(self.state.history),
-        )
-        optimizer = {name: array.copy() for name, array in self._optimizer.state.items()}
-        make = partial(self._checkpoint, state, optimizer, self._optimizer.steps)
-        return Snapshot((state.epoch, state.batch), state.best_epoch, make)
-
-    def _checkpoint(self, state: State, optimizer: dict[str, Float], steps: int) -> Checkpoint:
-        views = self.model.model.layout.views
-        config, data = self._constant
-        return Checkpoint(
-            config=config,
-            epoch=state.epoch,
-            batch=state.batch,
-            progress={
-                "losses": np.array(state.losses),
-                "circuits": state.counts.to_array(),
-                "diagnostics": state.diagnostics,
-            },
-            weights=views(state.weights),
-            optimizer=optimizer,
-            optimizer_steps=steps,
-            history=state.history,
-            best=views(state.best),
-            best_epoch=state.best_epoch,
-            best_loss=state.best_loss,
-            seed=self._training.seed,
-            data=data,
-        )
-
-    @cached_property
-    def _constant(self) -> tuple[str, dict[str, Float]]:
-        """What all checkpoints of a run have in common: the configuration, and the data."""
-        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
-        data = {
-            "fingerprint": fingerprint(self.data),
-            "circuits": circuits_fingerprint(self._circuits),
-        }
-        for name, scaler in scalers.items():
-            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
-        return config_text(self.config), data
-
-    @property
-    def _circuits(self) -> tuple[Circuit, ...]:
-        model = self.model.model
-        return (*model.circuits, *model.extra_circuits)
+        return snapshot(self.state, self._optimizer, self._run)
 
     def restore(self, stored: Checkpoint) -> None:
         """Go on from a checkpoint. Local; raises InputError for another model's or other data's."""
@@ -254,19 +186,25 @@ class Trainer:
         require_same_data(stored, self.data, self.config.data.source)
         require_same_circuits(stored, self._circuits)
         self._optimizer.restore(stored.optimizer_steps, stored.optimizer)
-        progress = stored.progress
-        self.state = State(
-            layout.flatten(stored.weights),
-            stored.epoch,
-            stored.batch,
-            progress["losses"].tolist() if stored.batch else [],
-            CircuitCounts.from_array(progress["circuits"]) if progress else CircuitCounts(),
-            progress.get("diagnostics", np.empty(0)),
-            layout.flatten(stored.best),
-            stored.best_epoch,
-            stored.best_loss,
-            list(stored.history),
-        )
+        self.state = restored(stored, layout)
+
+    @cached_property
+    def _run(self) -> RunContent:
+        """What all checkpoints of a run have in common: the configuration, and the data."""
+        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
+        data = {
+            "fingerprint": fingerprint(self.data),
+            "circuits": circuits_fingerprint(self._circuits),
+        }
+        for name, scaler in scalers.items():
+            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
+        layout = self.model.model.layout
+        return RunContent(config_text(self.config), data, layout, self._training.seed)
+
+    @property
+    def _circuits(self) -> tuple[Circuit, ...]:
+        model = self.model.model
+        return (*model.circuits, *model.extra_circuits)
 
     def _train_batch(
         self, batch: Batch, rate: float, number: int, counter: LocalCounter
