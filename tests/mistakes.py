@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 import tomli_w
+from builders import merged, small_config
 
-BASE: dict[str, dict[str, Any]] = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "data": {"task": "sine", "options": {"points": 40}},
-    "training": {"epochs": 2},
-    "output": {"run_dir": "new", "figures": False},
-}
+BASE = small_config(
+    partition=None,
+    training={"epochs": 2, "learning_rate": 0.02},
+    checkpoint=None,
+    output={"run_dir": "new"},
+)
 TRAIN = ("train", "config.toml")
 SCALING = ("scaling", "strong", "config.toml", "--output", "scaled")
 
@@ -311,14 +312,10 @@ MISTAKES = {
 def write_config(path: Path, given: dict[str, Any] | str | bytes) -> None:
     """A configuration file from what a mistake gives."""
     if isinstance(given, dict):
-        sections = {name: dict(keys) for name, keys in BASE.items()}
-        for name, keys in given.items():
-            if name == "data" and "file" in keys:
-                sections[name] = {}
-            if name == "data" and keys.get("task", "sine") != "sine":
-                sections[name].pop("options", None)
-            sections.setdefault(name, {}).update(keys)
-        given = tomli_w.dumps(sections)
+        config = merged(BASE, **given)
+        if config["data"].get("task", "sine") != "sine" and "options" not in given["data"]:
+            config["data"].pop("options", None)
+        given = tomli_w.dumps(config)
     path.write_bytes(given if isinstance(given, bytes) else given.encode())
 
 

@@ -7,10 +7,10 @@ ranks; `python scripts/write_mistakes.py --processes` makes each in a process an
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import launch
 import mistakes
 import pytest
 
@@ -21,7 +21,7 @@ ALL = [mistake for group in mistakes.MISTAKES.values() for mistake in group]
 
 
 @pytest.fixture(scope="module")
-def results(command, launch_environment, tmp_path_factory):
+def results(tmp_path_factory):
     """What came of every mistake, by number of ranks; made when it is first asked for."""
     made = {}
 
@@ -29,11 +29,8 @@ def results(command, launch_environment, tmp_path_factory):
         if ranks not in made:
             folder = tmp_path_factory.mktemp(f"ranks-{ranks or 'none'}")
             mistakes.prepare(folder)
-            launcher = command(ranks=ranks)[:3] if ranks else []
-            done = subprocess.run(
-                [*launcher, sys.executable, mistakes.__file__, folder],
-                env=launch_environment, capture_output=True, text=True, timeout=250,
-            )  # fmt: skip
+            words = (sys.executable, mistakes.__file__, folder)
+            done = launch.run(*words, ranks=ranks, timeout=250)
             assert done.returncode == 0, done.stderr
             made[ranks] = json.loads(done.stdout), set(folder.iterdir())
         return made[ranks]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tracemalloc
 from itertools import pairwise
 
 import h5py
+import launch
 import numpy as np
 import pytest
+from builders import merged, small_config
 
 from hpc_qlstm import load_config
 from hpc_qlstm.analysis.baselines import baselines
@@ -129,16 +130,14 @@ def test_standard_scaling_differs_in_last_digits_at_most(file, small_pieces):
 
 
 def config(file, run_dir="run", **keys):
-    values = {
-        "model": {"hidden_size": 4, "depth": 1},
-        "partition": {"strategy": "broadcast_input", "count": 2},
-        "data": {"file": str(file), "features": ["a", "b"], "targets": ["b"]},
-        "training": {"epochs": 2, "batch_size": 7, "learning_rate": 0.05},
-        "output": {"run_dir": str(run_dir), "figures": False},
-    }
-    for section, given in keys.items():
-        values[section] = {**values[section], **given}
-    return load_config(values)
+    config = small_config(
+        partition={"count": 2},
+        data={"file": str(file), "features": ["a", "b"], "targets": ["b"]},
+        training={"epochs": 2, "batch_size": 7},
+        checkpoint=None,
+        output={"run_dir": str(run_dir)},
+    )
+    return load_config(merged(config, **keys))
 
 
 def trained(settings):
@@ -418,7 +417,7 @@ def test_a_file_that_changed_after_training(file, tmp_path):
 # Memory
 
 
-def test_a_large_file_is_never_in_memory(tmp_path, launch_environment):
+def test_a_large_file_is_never_in_memory(tmp_path):
     """128 MB of rows, which take 500 MB in memory; a process without data takes 90 MB."""
     path = tmp_path / "large.h5"
     rng = np.random.default_rng(0)
@@ -433,23 +432,21 @@ def test_a_large_file_is_never_in_memory(tmp_path, launch_environment):
         "training": {"epochs": 1, "batch_size": 100},
         "output": {"run_dir": str(tmp_path / "run"), "figures": False},
     }  # fmt: skip
-    assert peak_kib(settings, launch_environment) < 160_000
+    assert peak_kib(settings) < 160_000
 
 
-def peak_kib(settings, environment):
+def peak_kib(settings):
     """The largest resident memory of a process that trains."""
     script = (
         f"import hpc_qlstm; hpc_qlstm.train({settings!r}, quiet=True); "
         "print([line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line][0])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
+    done = launch.run(sys.executable, "-c", script)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 
-def test_predictions_keep_no_history(tmp_path, launch_environment):
+def test_predictions_keep_no_history(tmp_path):
     """4,096 windows of 200 steps, which would take 700 MB with what a way back needs."""
     settings = {
         "model": {"hidden_size": 16, "depth": 1},
@@ -459,7 +456,7 @@ def test_predictions_keep_no_history(tmp_path, launch_environment):
         "training": {"epochs": 1, "batch_size": 10},
         "output": {"run_dir": str(tmp_path / "run"), "figures": False},
     }  # fmt: skip
-    assert peak_kib(settings, launch_environment) < 200_000
+    assert peak_kib(settings) < 200_000
 
 
 def test_windows_in_memory_share_their_rows():

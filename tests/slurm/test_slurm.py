@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import launch
 import numpy as np
 import pytest
 
@@ -18,11 +19,7 @@ from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint
 PROJECT = Path(__file__).parents[2]
 SCRIPT = PROJECT / "tests" / "slurm" / "local_slurm.sh"
 LONG = {"epochs": 600, "batch_size": 5}
-MODEL = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
-    "data": {"options": {"points": 300}},
-}
+MODEL = {"partition": {"count": 2}, "data": {"options": {"points": 300}}}
 
 
 class Slurm:
@@ -63,7 +60,7 @@ class Slurm:
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory, launch_environment):
+def slurm(tmp_path_factory):
     installed = subprocess.run(["bash", SCRIPT, "install"], capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(installed.stderr.strip().splitlines()[-1])
@@ -72,12 +69,11 @@ def slurm(tmp_path_factory, launch_environment):
     started = subprocess.run(["bash", SCRIPT, "start", folder], capture_output=True, text=True)
     if started.returncode:
         pytest.skip("Slurm does not start: " + started.stderr.strip().splitlines()[-1])
-    environment = {
-        **launch_environment,
-        "SLURM_CONF": started.stdout.strip(),
-        "HPC_QLSTM_SLURM": str(PROJECT / "slurm"),
-        "HPC_QLSTM_ENV": os.environ.get("VIRTUAL_ENV", "/nowhere"),
-    }
+    environment = launch.environment(
+        SLURM_CONF=started.stdout.strip(),
+        HPC_QLSTM_SLURM=str(PROJECT / "slurm"),
+        HPC_QLSTM_ENV=os.environ.get("VIRTUAL_ENV", "/nowhere"),
+    )
     yield Slurm(environment)
     subprocess.run(["bash", SCRIPT, "stop", folder], check=False)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import signal
-import subprocess
 import time
 
+import launch
 import numpy as np
 import pytest
+from builders import small_config
 
 from hpc_qlstm import load_config
 from hpc_qlstm.build.sources import build_dataset
@@ -35,16 +36,15 @@ from hpc_qlstm.studies.scaling.table import (
 )
 
 TINY = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
-    "data": {"task": "sine", "options": {"points": 24}, "window": 2},
+    "partition": {"count": 2},
+    "data": {"options": {"points": 24}, "window": 2},
     "training": {"batch_size": 6},
 }
 SHORT = ("--repeats", "2", "--epochs", "2", "--steps", "3", "--no-model")
 
 
 def points_of(kind, ranks, *vary, asked=True, **sections):
-    config = load_config({**TINY, **sections})
+    config = load_config(small_config(**{**TINY, **sections}))
     return plan_points(kind, config, ranks, vary, 1, asked=asked)
 
 
@@ -148,8 +148,8 @@ def test_what_is_compared_with_replicas_runs_on_one_rank():
 
 
 def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
-    like = load_config(TINY)
-    other = load_config({**TINY, "model": {**TINY["model"], "depth": 2}})
+    like = load_config(small_config(**TINY))
+    other = load_config(small_config(**TINY, model={"depth": 2}))
     folders = {
         Costs(tmp_path, (0, 1), True, configs, ranks).folder
         for configs, ranks in (
@@ -168,7 +168,7 @@ def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
 
 
 def test_batches_are_full():
-    data = build_dataset(load_config(TINY))
+    data = build_dataset(load_config(small_config(**TINY)))
     assert data.train_x.shape[0] == 14
     full = full_batches(data, 20, 2)
     assert full.train_x.shape == (40, 2, 1)
@@ -258,14 +258,13 @@ def test_one_bit_is_found_and_named():
 
 
 def test_what_is_stored_is_not_measured_again(tmp_path):
-    lines = []
+    config, lines = load_config(small_config(**TINY)), []
 
     def run(**options):
         given = {"repeats": 3, "epochs": 2, "steps": 2, "command": "the command", "model": False}
         return scaling(
-            "strong", load_config(TINY), tmp_path, SerialCommunicator(), say=lines.append,
-            **given | options,
-        )  # fmt: skip
+            "strong", config, tmp_path, SerialCommunicator(), say=lines.append, **given | options
+        )
 
     assert run(part=(1, 2)).files == []
     assert lines[0].endswith("1 to measure")
@@ -366,15 +365,12 @@ def test_trouble_on_the_measured_ranks_reaches_those_that_sleep(
     assert error.startswith("error: P = 1, repeat 0: epoch ")
 
 
-def test_a_signal_stops_it_and_the_same_command_goes_on(
-    command, launch_environment, write_config, tmp_path
-):
+def test_a_signal_stops_it_and_the_same_command_goes_on(write_config, tmp_path):
     config = write_config(**TINY)
-    words = command("scaling", "strong", config, "--output", "out", "--repeats", 2,
-                    "--epochs", 2, "--steps", 4000, "--no-model", ranks=2)  # fmt: skip
+    words = ("scaling", "strong", config, "--output", "out", "--repeats", 2, "--epochs", 2,
+             "--steps", 4000, "--no-model")  # fmt: skip
     cells = tmp_path / "out" / "cells"
-    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+    with launch.start(*launch.HPC_QLSTM, *words, ranks=2, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not (cells.is_dir() and list(cells.glob("*.json"))):
             assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import merged, small_config
 
 from hpc_qlstm import load_config
 from hpc_qlstm.build.setup import build_plan
@@ -40,18 +41,16 @@ from hpc_qlstm.studies.scaling.plan import partitions
 from hpc_qlstm.studies.scaling.recommend import reason, recommend
 
 TINY = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
+    "partition": {"count": 2},
     "engine": {"threads": 1},
-    "data": {"task": "sine", "options": {"points": 40}, "window": 3},
+    "data": {"window": 3},
     "training": {"batch_size": 8},
 }
 LINE = Curve((0.0, 1000.0), (0.0, 1000.0))
 
 
 def config(**sections):
-    values = {name: {**keys, **sections.get(name, {})} for name, keys in TINY.items()}
-    return load_config({**values, **{k: v for k, v in sections.items() if k not in values}})
+    return load_config(merged(small_config(**TINY), **sections))
 
 
 def invented(like, ranks=(1, 2), circuit=10.0, gather=1.0, latency=0.0, rest=None):
