@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import launch
+import make_mistakes
 import mistakes
 import pytest
 
@@ -28,8 +29,8 @@ def results(tmp_path_factory):
     def of(ranks):
         if ranks not in made:
             folder = tmp_path_factory.mktemp(f"ranks-{ranks or 'none'}")
-            mistakes.prepare(folder)
-            words = (sys.executable, mistakes.__file__, folder)
+            make_mistakes.prepare(folder)
+            words = (sys.executable, make_mistakes.__file__, folder)
             done = launch.run(*words, ranks=ranks, timeout=250)
             assert done.returncode == 0, done.stderr
             made[ranks] = json.loads(done.stdout), set(folder.iterdir())
