@@ -99,7 +99,7 @@ def test_weak_samples_keeps_the_samples_of_a_replica():
         ("weak-samples", [1, 3], {}, "multiples of 2"),
         ("weak-partitions", [2], {"model": {"hidden_size": 5}}, r"model\.hidden_size is 5"),
         ("weak-partitions", [2], {"partition": {"qubits": [4, 4], "count": 2}}, "qubits: lists"),
-        ("weak-partitions", [2], {"partition": {"strategy": "explicit",
+        ("weak-partitions", [2], {"partition": {"strategy": "explicit", "count": 2,
                                                 "inputs": [[0, 1, 2], [3, 4]]}}, "inputs: lists"),
     ],
 )  # fmt: skip
