@@ -1,4 +1,4 @@
-"""Bad input gives one message and exit code 2, on one process and on three ranks, and soon.
+"""Bad input gives one message and exit code 2 within seconds, on one process and on three ranks.
 
 tests/mistakes.py has the mistakes. All are made in one process here, or in one job of three
 ranks; `python scripts/write_mistakes.py --processes` makes each in a process and a job of its own.

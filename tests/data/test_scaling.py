@@ -59,7 +59,7 @@ def test_scaler_works_on_stacked_windows():
         ("median", [0.0], [1.0]),
     ],
 )
-def test_arrays_that_make_no_scaler_are_refused(kind, offset, factor):
+def test_invalid_arrays_of_a_scaler_are_refused(kind, offset, factor):
     with pytest.raises(InputError, match="scaler"):
         Scaler(kind, np.array(offset), np.array(factor))
 

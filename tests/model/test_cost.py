@@ -11,8 +11,8 @@ from hpc_qlstm.partition import Partition
 
 
 def test_costs_of_partitions_follow_their_circuits():
-    """Two qubits more are a few times the work of small circuits, and sixteen times that of large
-    ones that have four more; extra VQCs come on top."""
+    """Two more qubits make small circuits a few times as expensive; four more make large ones
+    more than sixteen times as expensive. Extra VQCs add to that."""
 
     def costs(qubits, **options):
         units = [q - 1 for q in qubits]

@@ -182,8 +182,8 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         follower.update(1)
 
 
-def test_a_sweep_that_does_not_come_back():
-    """The same outputs with the memory of one step, and no way back."""
+def test_a_forward_only_sweep():
+    """The same outputs with the memory of one step, and no backward pass."""
     model, weights, x, _ = problem(MODELS["unequal"], NativeEngine(threads=1))
     flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.native
     assert sweeps is not None

@@ -79,7 +79,7 @@ def test_initial_weights_depend_on_seed_gate_and_partition_alone():
     assert (two.initial(8) != two.initial(7)).all()
 
 
-def test_initial_weights_have_the_designs_distributions():
+def test_distributions_of_the_initial_weights():
     layout = layout_of((20, 20, 16), hidden=16, outputs=40)
     flat = layout.initial(seed=1, scale=0.01)
     circuits, readout = flat[: layout.readout.start], flat[layout.readout]

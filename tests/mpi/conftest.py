@@ -35,7 +35,7 @@ def comm() -> Any:
 
 @pytest.fixture
 def agree(comm: Any) -> Callable[[bool, str], None]:
-    """An assertion that fails on all ranks when it fails on one, so that nobody waits for ever."""
+    """An assertion that fails on all ranks when it fails on one, so that no rank waits for ever."""
 
     def check(condition: bool, message: str = "") -> None:
         failing = [r for r, ok in enumerate(comm.allgather(bool(condition))) if not ok]

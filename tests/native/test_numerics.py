@@ -37,7 +37,7 @@ def test_gathered_blocks_are_added_by_replica_and_position():
     np.testing.assert_allclose(gradient[5:], first[:, 1:3].sum(axis=0), rtol=1e-13)
 
 
-def test_adam_is_that_of_its_formula():
+def test_adam_follows_its_formula():
     rng = np.random.default_rng(3)
     gradient, first, weights = rng.normal(size=(3, 9))
     second = rng.uniform(0, 1, 9)

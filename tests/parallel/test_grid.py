@@ -59,7 +59,7 @@ def test_process_grid_refuses_and_lists_what_works(size, count):
     )
 
 
-def test_grids_with_replicas_of_ones_own():
+def test_grids_with_a_given_number_of_replicas():
     grids = [process_grid(6, rank, [1.0] * 4, replicas=2) for rank in range(6)]
     assert [(g.replica, g.position) for g in grids] == [(r, p) for r in (0, 1) for p in (0, 1, 2)]
     assert sorted(m for g in grids[:3] for m in g.partitions) == [0, 1, 2, 3]

@@ -75,7 +75,7 @@ def test_resume_refuses_what_would_change_the_run(run_dir, override, key):
     assert (run_dir / "config.toml").read_text() == before
 
 
-def test_resume_allows_what_does_not(run_dir):
+def test_resume_allows_what_does_not_change_the_run(run_dir):
     overrides = ["training.epochs=3", "training.learning_rate=0.01", "engine.name=reference"]
     assert len(hq.resume(run_dir, overrides=overrides, quiet=True).history) == 3
 

@@ -112,7 +112,7 @@ def test_a_job_on_two_ranks(slurm, write_config, tmp_path, losses, log, launcher
 
 
 @pytest.mark.parametrize(("launcher", "times"), [("mpirun", 3), ("srun", 1)])
-def test_usr1_so_often_is_requeued_so_often(
+def test_every_usr1_requeues_the_job_once(
     slurm, write_config, tmp_path, losses, final_weights, log, launcher, times
 ):
     config = write_config(**MODEL, training=LONG, checkpoint={"interval": 0.5, "every": 50})
@@ -197,7 +197,7 @@ def test_scaling_by_a_job_array(slurm, write_config, tmp_path, log):
 
 @pytest.mark.parametrize("how", ["none", "pmi2"])
 def test_a_launcher_of_another_kind_is_refused(slurm, write_config, tmp_path, log, how):
-    """`srun --mpi=none` starts two processes that know nothing of each other."""
+    """`srun --mpi=none` starts two processes that are unaware of each other."""
     config = write_config(**MODEL, training={"epochs": 2})
     job = slurm.submit(
         tmp_path, PROJECT / "slurm" / "train.sbatch", config,
@@ -224,7 +224,7 @@ def test_bad_input_is_not_requeued(slurm, write_config, tmp_path, log):
 
 
 def test_the_walltime_limit_of_the_job(slurm, write_config, tmp_path, log):
-    """One minute is Slurm's least limit; the job asks for the warning in time to be requeued."""
+    """Slurm's shortest limit is one minute, so the run is given an earlier one."""
     config = write_config(**MODEL, training={**LONG, "epochs": 100_000})
     soon = str(int(time.time()) + 8)
     job = slurm.submit(

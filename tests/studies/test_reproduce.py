@@ -1,4 +1,4 @@
-"""`hpc-qlstm reproduce`: cells computed once by whoever comes, and what the files say."""
+"""`hpc-qlstm reproduce`: cells computed once, by any of several jobs, and the files."""
 
 from __future__ import annotations
 

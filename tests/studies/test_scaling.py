@@ -64,7 +64,7 @@ def test_variants_are_all_combinations():
     [["depth=1,2"], ["model.depth"], ["model.depth=1,,2"], ["model.depth=1,1"],
      ["model.depth=1", "model.depth=2"]],
 )  # fmt: skip
-def test_what_varies_nothing_is_refused(vary):
+def test_invalid_variations_are_refused(vary):
     with pytest.raises(InputError, match="--vary"):
         list(variants(vary))
 
@@ -108,7 +108,7 @@ def test_what_cannot_grow_is_refused(kind, ranks, sections, words):
         points_of(kind, ranks, **sections)
 
 
-def test_ranks_that_nobody_asked_for_are_left_out_where_they_do_not_fit():
+def test_default_ranks_that_do_not_fit_are_left_out():
     points, notes = points_of("strong", [1, 2, 3], asked=False)
     assert [point.ranks for point in points] == [1, 2]
     assert notes == [

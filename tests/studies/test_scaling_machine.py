@@ -43,7 +43,7 @@ def test_interconnects():
         ("=", "is not valid TOML"),
     ],
 )
-def test_interconnects_that_are_none(tmp_path, text, message):
+def test_invalid_interconnect_files_are_refused(tmp_path, text, message):
     path = tmp_path / "net.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=f"net.toml: .*{message}"):
@@ -80,7 +80,7 @@ def test_machines_are_written_and_read(tmp_path):
         (lambda m: m.update(busy=3), "is no machine"),
     ],
 )
-def test_machines_that_are_none(tmp_path, change, message):
+def test_invalid_machine_files_are_refused(tmp_path, change, message):
     content = json.loads(machine_text(invented(config())))
     change(content)
     path = tmp_path / "machine.json"

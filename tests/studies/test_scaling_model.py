@@ -135,8 +135,8 @@ def test_another_circuit_is_not_predicted():
 
 
 def test_the_best_grid_follows_what_costs():
-    """Four partitions on four ranks: dear messages of a step ask for replicas, dear gradients for a
-    row; dear Bcasts for replicated cells."""
+    """Four partitions on four ranks: expensive messages of a step call for replicas, expensive
+    gradients for one row, expensive Bcasts for replicated cells."""
     like = config(partition={"count": 4})
     by_latency = recommend(like, 4, invented(like, latency=1e4, gather=0.0))
     assert by_latency[0].step.grid == (4, 1)

@@ -39,7 +39,7 @@ def peak_kib(settings):
 
 
 def test_predictions_keep_no_history(tmp_path):
-    """4,096 windows of 200 steps, which would take 700 MB with what a way back needs."""
+    """4,096 windows of 200 steps, which would take 700 MB with what a backward pass needs."""
     settings = {
         "model": {"hidden_size": 16, "depth": 1},
         "partition": {"strategy": "broadcast_input", "count": 8},

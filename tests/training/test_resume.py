@@ -86,7 +86,7 @@ def test_a_torn_newest_checkpoint_is_skipped(hpc_qlstm_run, write_config, losses
 
 
 @pytest.mark.parametrize("ranks", [None, 2])
-def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_path, ranks):
+def test_continue_begins_a_run_or_resumes_it(hpc_qlstm_run, write_config, losses, tmp_path, ranks):
     """`train --continue` begins a run that is not there and resumes one that is."""
     config = write_config(training={"epochs": 2})
     first = hpc_qlstm_run("train", config, "--continue", ranks=ranks)

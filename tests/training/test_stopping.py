@@ -52,7 +52,7 @@ def ranks_of(process):
 
 @pytest.fixture
 def straight(write_config, tmp_path, losses, final_weights):
-    """A run of so many epochs without a stop, for comparison."""
+    """A run of the same number of epochs without a stop, for comparison."""
 
     def run(epochs, **sections):
         folder = tmp_path / "straight"
@@ -103,7 +103,7 @@ def test_one_rank_gets_the_signal_and_all_stop(
     check_goes_on(tmp_path / "run", straight, losses, final_weights)
 
 
-def test_mpirun_hands_usr1_on(write_config):
+def test_mpirun_passes_usr1_on(write_config):
     process = start(write_config(training=LONG, checkpoint=RARE), 2)
     process.send_signal(signal.SIGUSR1)
     process.communicate(timeout=30)

@@ -84,7 +84,7 @@ def test_resuming_inside_an_epoch(file):
 
 
 def test_a_replica_reads_its_own_samples_alone(file):
-    """Two replicas' parts together are the batch, and neither has the other's."""
+    """Two replicas' parts together are the batch, and they do not overlap."""
     from hpc_qlstm.parallel import process_grid
 
     settings = config(file, data={"stream": True, "epoch_windows": 45})
