@@ -8,7 +8,7 @@ from hpc_qlstm.config import Config, Section
 from hpc_qlstm.config_io import config_text, load_config
 from hpc_qlstm.errors import InputError
 
-DESIGN = """
+COMPLETE = """
 [model]
 hidden_size = 4
 ansatz = "rot_ring"
@@ -48,15 +48,15 @@ def test_defaults_are_valid():
     assert load_config(config) == config
 
 
-def test_the_example_of_the_design(tmp_path):
-    path = tmp_path / "design.toml"
-    path.write_text(DESIGN)
+def test_a_complete_file(tmp_path):
+    path = tmp_path / "complete.toml"
+    path.write_text(COMPLETE)
     config = load_config(path)
     assert config.partition.strategy == "broadcast_input"
     assert config.partition.count == 2
     assert config.training.schedule == "cosine"
     assert config.output.run_dir == "runs/damped_pendulum"
-    assert config == load_config(str(path)) == load_config(tomllib.loads(DESIGN))
+    assert config == load_config(str(path)) == load_config(tomllib.loads(COMPLETE))
 
 
 @pytest.mark.parametrize("section", list(Config.model_fields))
@@ -168,7 +168,7 @@ def test_overrides_are_checked_like_the_file():
     "values",
     [
         {},
-        tomllib.loads(DESIGN),
+        tomllib.loads(COMPLETE),
         {
             "partition": {"strategy": "explicit", "inputs": [[0, 1], [2, 3, 4]], "outputs": [2, 2]},
             "engine": {"name": "aer", "precision": "single", "options": {"fusion_enable": False}},

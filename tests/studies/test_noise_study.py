@@ -78,7 +78,7 @@ def test_command_on_one_and_two_ranks(config_file, hpc_qlstm_run, tmp_path):
         (["--seeds", "0"], "seeds"),
     ],
 )
-def test_options_that_cannot_be(config_file, hpc_qlstm_run, option, message):
+def test_invalid_options_are_refused(config_file, hpc_qlstm_run, option, message):
     done = hpc_qlstm_run("noise", config_file, *option)
     assert done.returncode == 2
     assert message in done.stderr

@@ -1,13 +1,13 @@
-"""`hpc-qlstm reproduce`: cells computed once by whoever comes, and what the files say."""
+"""`hpc-qlstm reproduce`: cells computed once, by any of several jobs, and the files."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
 import time
 
+import launch
 import numpy as np
 import pytest
 
@@ -101,11 +101,11 @@ def test_parts_and_ranks_give_the_same_cells(tmp_path, hpc_qlstm_run):
     assert cells("one") == cells("parts") == cells("ranks")
 
 
-def test_a_signal_stops_it_and_the_same_command_goes_on(command, launch_environment, tmp_path):
-    words = command("reproduce", "table1", "--seeds", "3", "--set", "training.epochs=40", ranks=2)
+def test_a_signal_stops_it_and_the_same_command_goes_on(tmp_path):
+    words = ("reproduce", "table1", "--seeds", "3", "--set", "training.epochs=40")
+    words = (*launch.HPC_QLSTM, *words)
     cells = tmp_path / "results" / "cells" / "table1"
-    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+    with launch.start(*words, ranks=2, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 2):
             assert time.monotonic() < deadline
@@ -118,10 +118,8 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(command, launch_environm
     assert "stopped by a signal; the same command goes on" in out
     done = len(list(cells.glob("*.json")))
     assert 2 <= done < 21
-    again = subprocess.run(
-        [*words, "--part", "0/21"], cwd=tmp_path, env=launch_environment, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+    again = launch.mpirun(2, *words, "--part", "0/21", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
     assert f"21 cells, {done} of them stored" in again.stdout
 
 
