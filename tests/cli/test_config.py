@@ -4,7 +4,8 @@ import tomllib
 
 import pytest
 
-from hpc_qlstm.config import Config, Section
+from hpc_qlstm import registry
+from hpc_qlstm.config import Config, EngineConfig, Section
 from hpc_qlstm.config_io import config_text, load_config
 from hpc_qlstm.errors import InputError
 
@@ -98,6 +99,21 @@ def test_every_field_has_a_description(section):
             ["partition: count is 3, but inputs has 2 lists"],
         ),
         ({"engine": {"name": "native", "device": "GPU"}}, ["engine: device is for engine 'aer'"]),
+        ({"engine": {"name": "x"}}, ["engine.name: 'x' given, allowed: 'reference', 'native', "]),
+        ({"engine": {"name": ["x"]}}, ["engine.name: ['x'] given, allowed: 'reference', 'native'"]),
+        (
+            {"engine": {"name": "primitive", "precision": "single"}},
+            ["engine: precision is for engines 'native' and 'aer', not for 'primitive'"],
+        ),
+        (
+            {"engine": {"name": "aer", "backends": [{}, {"backend": "aer"}]}},
+            ["engine: backends.1.backend is for engine 'primitive', not for 'aer'"],
+        ),
+        (
+            {"training": {"optimizer": "x"}},
+            ["training.optimizer: 'x' given", "'adam', 'rmsprop' or"],
+        ),
+        ({"training": {"loss": 2}}, ["training.loss: 2 given, allowed: 'mse'"]),
         ({"data": {"task": "sine", "file": "a.csv"}}, ["data: task and file are both given"]),
         ({"data": {"file": "a.csv"}}, ["data: features is empty"]),
         ({"data": {"features": ["a"]}}, ["data: features, targets and time belong to a file"]),
@@ -197,3 +213,19 @@ def test_files_that_cannot_be_read(tmp_path):
         assert "bad.toml: is not valid TOML" in message_of(bad)
     bad.write_text("[model]\ndepth = 0\n")
     assert message_of(bad).startswith(f"{bad}: model.depth: 0 given")
+
+
+def test_the_default_loss_is_not_written():
+    """Configurations are as before the key was there, and so are the names of stored results."""
+    assert load_config({"training": {"loss": "mse"}}) == Config()
+    assert "loss" not in Config().to_dict()["training"]
+
+
+def test_every_key_belongs_to_an_engine():
+    taken = {
+        key
+        for key in EngineConfig.model_fields
+        for name in registry.engines.built_in
+        if EngineConfig(name=name).takes(key)
+    }
+    assert taken == set(EngineConfig.model_fields)

@@ -241,8 +241,10 @@ def test_divergence_ends_training(tmp_path, monkeypatch, what):
         return result
 
     monkeypatch.setattr(DistributedModel, "step", diverging)
-    with pytest.raises(TrainingError, match=r"epoch 2, batch 2: .* learning_rate or clip_norm"):
+    diverged = pytest.raises(TrainingError, match=r"epoch 2, batch 2: .* learning_rate or clip_nor")
+    with diverged as caught:
         train(tmp_path / "run", training={"epochs": 3})
+    assert caught.value.shared
     assert TrainingError("").exit_code == 1
     stored = load_checkpoint(find_checkpoints(tmp_path / "run" / "checkpoints")[0])
     assert (stored.epoch, stored.batch) == (1, 1)

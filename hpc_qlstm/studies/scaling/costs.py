@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpc_qlstm import registry
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import Communicator, on_root
@@ -29,7 +30,7 @@ def circuits_text(config: Config) -> str:
 
 def predictable(config: Config) -> bool:
     """Whether the model says something about it, and measuring it costs no quantum processor."""
-    return has_four_vqcs(config) and config.engine.name != "primitive"
+    return has_four_vqcs(config) and registry.engines[config.engine.name].capabilities.simulated
 
 
 @dataclass(frozen=True)
