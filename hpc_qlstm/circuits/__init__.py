@@ -2,9 +2,11 @@
 
 from hpc_qlstm.circuits.ansatz import ANSAETZE, ENCODINGS, ansatz
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Gate, Weight
+from hpc_qlstm.circuits.composite import COMPOSITES, composite
 
 __all__ = [
     "ANSAETZE",
+    "COMPOSITES",
     "ENCODINGS",
     "Circuit",
     "Constant",
@@ -12,4 +14,5 @@ __all__ = [
     "Gate",
     "Weight",
     "ansatz",
+    "composite",
 ]
