@@ -2,9 +2,11 @@
 
 from hpc_qlstm.circuits.ansatz import ANSAETZE, ENCODINGS, Ansatz, ansatz
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Gate, Weight
+from hpc_qlstm.circuits.composite import COMPOSITES, composite
 
 __all__ = [
     "ANSAETZE",
+    "COMPOSITES",
     "ENCODINGS",
     "Ansatz",
     "Circuit",
@@ -13,4 +15,5 @@ __all__ = [
     "Gate",
     "Weight",
     "ansatz",
+    "composite",
 ]

@@ -211,8 +211,8 @@ def _gate_tuple(gate: Gate) -> tuple[str, int, int, str, int, str, float]:
     match gate.angle:
         case Constant(value):
             return gate.name, target, control, "constant", 0, "identity", float(value)
-        case Weight(index):
-            return gate.name, target, control, "weight", index, "identity", 0.0
+        case Weight(index, scale):
+            return gate.name, target, control, "weight", index, "identity", float(scale)
         case Feature(index, transform, scale):
             return gate.name, target, control, "feature", index, transform, float(scale)
         case None:

@@ -120,6 +120,7 @@ def test_ansatz_refuses(change, message):
         (Gate("rx", (0,), Constant(np.inf)), "angle inf is not finite"),
         (Gate("rx", (0,), Weight(3)), "weight 3, allowed: 0 to 2"),
         (Gate("rx", (0,), Weight(-1)), "weight -1"),
+        (Gate("rx", (0,), Weight(0, np.inf)), "scale inf is not finite"),
         (Gate("rx", (0,), Feature(2)), "feature 2, allowed: 0 to 1"),
         (Gate("rx", (0,), Feature(0, "sin")), "transform 'sin', allowed: identity, arctan"),
         (Gate("rx", (0,), Feature(0, "arctan", np.nan)), "scale nan is not finite"),
