@@ -1,4 +1,4 @@
-"""An engine, an ansatz and an optimizer as a user's own module has them, and their registration."""
+"""An engine, an ansatz, a loss and an optimizer as a user's own module has them; registered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hpc_qlstm import registry
 from hpc_qlstm.circuits import Ansatz, Gate, Weight
 from hpc_qlstm.engines import Capabilities, Engine, create_engine
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.model import Loss
 from hpc_qlstm.training.optimizers import Optimizer
 
 
@@ -50,6 +51,15 @@ def _layer(qubits: int, layer: int) -> Iterator[Gate]:
 CZ_CHAIN = Ansatz(_layer, "ry", (2,))
 
 
+class LogCosh(Loss):
+    """log(cosh(prediction - target)): nearly the absolute error, smooth at zero."""
+
+    def of_samples(self, prediction, target):
+        error = prediction - target
+        values = np.add.reduce(np.log(np.cosh(error)).reshape(len(error), -1), axis=1)
+        return values, np.tanh(error)
+
+
 class Signs(Optimizer):
     """Steps of one size against the sign of the averaged gradient."""
 
@@ -70,7 +80,7 @@ class Signs(Optimizer):
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"ansatz": "cz_chain"},
     "engine": {"name": "damped", "options": {"damping": 0.25}},
-    "training": {"optimizer": "signs", "momentum": 0.5},
+    "training": {"optimizer": "signs", "momentum": 0.5, "loss": "log_cosh"},
 }
 PROCESSORS = {
     **SETTINGS,
@@ -88,6 +98,7 @@ def registered() -> Iterator[None]:
         (registry.engines, "damped", DampedEngine),
         (registry.engines, "damped_processor", DampedProcessor),
         (registry.ansaetze, "cz_chain", CZ_CHAIN),
+        (registry.losses, "log_cosh", LogCosh),
         (registry.optimizers, "signs", Signs),
     ]
     for kind, name, part in parts:
