@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpc_qlstm.analysis.baselines import baselines
+from hpc_qlstm.studies.markdown import listed, table
 from hpc_qlstm.studies.reproduce.cells import dataset
 from hpc_qlstm.studies.reproduce.literature import (
     CLASSICAL,
@@ -16,7 +17,7 @@ from hpc_qlstm.studies.reproduce.literature import (
     SCALINGS,
     TASKS,
 )
-from hpc_qlstm.studies.reproduce.markdown import BASELINES, error_text, listed, qubits_text, table
+from hpc_qlstm.studies.reproduce.markdown import BASELINES, error_text, qubits_text
 from hpc_qlstm.studies.reproduce.reference_run import COLUMNS, reference_error
 from hpc_qlstm.studies.reproduce.study import Summary
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hpc_qlstm.analysis.baselines import Scores
+from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.reproduce.study import Summary
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [" | ".join(head), "|".join(["---"] * len(head)), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in lines)
 
 
 def paper_table(found: Sequence[Summary], baselines: Mapping[str, Scores]) -> str:
@@ -84,8 +79,3 @@ def winners(found: Sequence[Summary], baselines: Mapping[str, Scores]) -> str:
     if not better:
         return text + "wins against every quantum model here."
     return text + f"wins against {', '.join(worse)}, and not against {', '.join(better)}."
-
-
-def listed(items: Iterable[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {item}" for item in items)

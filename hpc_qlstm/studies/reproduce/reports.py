@@ -14,11 +14,12 @@ from typing import Any
 from hpc_qlstm.analysis.baselines import baselines
 from hpc_qlstm.runs.checkpoint_format import package_versions
 from hpc_qlstm.runs.run_directory import replace_text
+from hpc_qlstm.studies.markdown import listed, table
 from hpc_qlstm.studies.reproduce import figures
 from hpc_qlstm.studies.reproduce.cells import dataset
 from hpc_qlstm.studies.reproduce.concentration import ANSAETZE, DEPTHS, QUBITS, SCALES
 from hpc_qlstm.studies.reproduce.literature_report import literature_text
-from hpc_qlstm.studies.reproduce.markdown import listed, paper_table, table, winners
+from hpc_qlstm.studies.reproduce.markdown import paper_table, winners
 from hpc_qlstm.studies.reproduce.paper import CHOICES, TITLES
 from hpc_qlstm.studies.reproduce.study import Summary
 

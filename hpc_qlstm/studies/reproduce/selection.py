@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.reproduce.literature import TASKS
-from hpc_qlstm.studies.reproduce.markdown import error_text, table
+from hpc_qlstm.studies.reproduce.markdown import error_text
 from hpc_qlstm.studies.reproduce.paper import TASKS as TABLE_TASKS
 from hpc_qlstm.studies.reproduce.paper import TITLES
 from hpc_qlstm.studies.reproduce.reports import write_json, write_markdown

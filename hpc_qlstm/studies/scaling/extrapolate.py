@@ -11,7 +11,7 @@ from hpc_qlstm.analysis.figures import PALETTE, new_figure
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.run_directory import replace_text
-from hpc_qlstm.studies.reproduce.markdown import table as markdown_table
+from hpc_qlstm.studies.markdown import table as markdown_table
 from hpc_qlstm.studies.scaling.figure import plain_log_scale
 from hpc_qlstm.studies.scaling.interconnect import Interconnect
 from hpc_qlstm.studies.scaling.machine import Machine

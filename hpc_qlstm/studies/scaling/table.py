@@ -12,7 +12,7 @@ import numpy as np
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.distributed.rank_reports import SHARES
-from hpc_qlstm.studies.reproduce.markdown import table as markdown_table
+from hpc_qlstm.studies.markdown import table as markdown_table
 from hpc_qlstm.studies.scaling.measure import Result
 from hpc_qlstm.studies.scaling.plan import Cell, Point
 

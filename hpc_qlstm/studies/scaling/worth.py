@@ -10,7 +10,7 @@ from pathlib import Path
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.run_directory import replace_text
-from hpc_qlstm.studies.reproduce.markdown import table as markdown_table
+from hpc_qlstm.studies.markdown import table as markdown_table
 from hpc_qlstm.studies.scaling.extrapolate import Extrapolated, extrapolate
 from hpc_qlstm.studies.scaling.interconnect import Interconnect
 from hpc_qlstm.studies.scaling.machine import Machine
