@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hpc_qlstm.studies.reproduce import figures
 from hpc_qlstm.studies.markdown import table
+from hpc_qlstm.studies.reproduce import figures
 from hpc_qlstm.studies.reproduce.markdown import error_text
 from hpc_qlstm.studies.reproduce.partitions import (
     FAILS,
