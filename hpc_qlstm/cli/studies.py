@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import SetOption, aligned, app, collective, console, numbers, writing
+from hpc_qlstm.cli.common import (
+    OutputOption,
+    PartOption,
+    SetOption,
+    aligned,
+    app,
+    collective,
+    console,
+    numbers,
+    options_of,
+    study_job,
+    writing,
+)
 from hpc_qlstm.parallel import on_root
 
 
@@ -189,55 +202,61 @@ def partition(
             console().print(f"wrote {figure}", markup=False)
 
 
-@app.command()
-def noise(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
-    output: Annotated[Path, typer.Option("--output", help="The folder to write.")] = Path("noise"),
+@dataclass(frozen=True)
+class NoiseOptions:
+    """The arguments and options of `hpc-qlstm noise`."""
+
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")]
+    output: OutputOption = Path("noise")
     rates: Annotated[
         str, typer.Option("--rates", help="Depolarizing rates, separated by commas.")
-    ] = "0,0.005,0.01,0.02,0.035,0.05",
+    ] = "0,0.005,0.01,0.02,0.035,0.05"
     shots: Annotated[
         str, typer.Option("--shots", help="Shots, separated by commas; 0 is exact.")
-    ] = "64,256,1024,4096,0",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each cell.")] = 5,
+    ] = "64,256,1024,4096,0"
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each cell.")] = 5
     readout: Annotated[
         float, typer.Option("--readout", min=0, max=0.49, help="Probability of a wrong bit.")
-    ] = 0.0,
+    ] = 0.0
     zne: Annotated[
         Extrapolation, typer.Option("--zne", help="Zero-noise extrapolation of mitigated cells.")
-    ] = Extrapolation.quadratic,
+    ] = Extrapolation.quadratic
     training: Annotated[
         StudyTraining, typer.Option("--training", help="Train without noise, or under it.")
-    ] = StudyTraining.exact,
-    overrides: SetOption = None,
-) -> None:
-    """Test R2 against depolarizing rate and shots, with and without mitigation."""
-    from hpc_qlstm.config import MitigationConfig
-    from hpc_qlstm.config_io import load_config
-    from hpc_qlstm.studies.noise.study import (
-        make_folder,
-        noise_study,
-        study_table,
-        write_study,
-    )
+    ] = StudyTraining.exact
+    part: PartOption = "0/1"
+    overrides: SetOption = None
 
-    with collective() as comm:
-        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
-        some_rates = on_root(comm, lambda: numbers(rates, float, "--rates", 1.0))
-        some_shots = on_root(comm, lambda: numbers(shots, int, "--shots", 10_000_000))
-        on_root(comm, lambda: make_folder(output))
-        study = noise_study(
-            resolved,
-            comm,
-            rates=some_rates,
-            shots=some_shots,
-            seeds=seeds,
-            readout=readout,
-            mitigation=MitigationConfig(readout=True, zne=zne.value),
-            training=training.value,
+
+@app.command()
+@options_of
+def noise(options: NoiseOptions) -> None:
+    """Test R2 against depolarizing rate and shots, with and without mitigation.
+
+    What is stored in the folder's `cells` is not computed again, so that a study that was stopped
+    goes on, and jobs of an array share the work by --part.
+    """
+    from hpc_qlstm.config import Config, MitigationConfig
+    from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.studies.noise.report import study_table, write_study
+    from hpc_qlstm.studies.noise.study import Plan, noise_study
+
+    def read() -> tuple[Config, Plan]:
+        plan = Plan(
+            numbers(options.rates, float, "--rates", 1.0),
+            numbers(options.shots, int, "--shots", 10_000_000),
+            options.seeds,
+            options.readout,
+            MitigationConfig(readout=True, zne=options.zne.value),
+            options.training.value,
         )
-        files = on_root(comm, lambda: write_study(study, resolved, output))
-        console().print(f"{study_table(study)}\nwrote {', '.join(map(str, files))}", markup=False)
+        return load_config(options.config, options.overrides or ()), plan
+
+    with study_job(options.output, options.part) as job:
+        study = noise_study(*on_root(job.comm, read), job)
+        if study is not None:
+            files = job.write(lambda: write_study(study, job.folder))
+            job.say(f"{study_table(study)}\nwrote {', '.join(map(str, files))}")
 
 
 @app.command()
