@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 SetOption = Annotated[
     list[str] | None,
@@ -84,18 +85,15 @@ def study_job(output: Path, part: str, command: Sequence[str] = ()) -> Iterator[
     from hpc_qlstm.studies.runner import Job
     from hpc_qlstm.training.stopping import StopRequested
 
-    def say(text: str) -> None:
-        console().print(text, markup=False)
-
     stopped = ""
     with collective() as comm:
         share = on_root(comm, lambda: which_part(part))
         try:
-            yield Job(output, comm, share, shlex.join(command), say)
+            yield Job(output, comm, share, shlex.join(command), show)
         except StopRequested as reason:
             stopped = str(reason)  # on all ranks
     if stopped:
-        say(f"stopped by {stopped}; the same command goes on")
+        show(f"stopped by {stopped}; the same command goes on")
         raise typer.Exit(EXIT_STOPPED)
 
 
@@ -119,9 +117,20 @@ def options_of(command: Callable[[OptionsT], None]) -> Callable[..., None]:
     return with_options
 
 
-def console() -> Console:
-    """Where results go: standard output, never wrapped."""
-    return Console(highlight=False, soft_wrap=True)
+def flags(**given: Any) -> list[str]:
+    """Options as words of a command: none of None, one for each item of a list."""
+    return [
+        word
+        for name, value in given.items()
+        for item in (value if isinstance(value, list) else [value])
+        if item is not None
+        for word in (f"--{name}", str(item))
+    ]
+
+
+def show(text: str) -> None:
+    """Print a result on standard output, as it is and never wrapped."""
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -152,7 +161,7 @@ def which_part(text: str) -> tuple[int, int]:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    console().print(json.dumps(value, indent=2), markup=False)
+    show(json.dumps(value, indent=2))
 
 
 def print_error(message: str) -> None:
