@@ -10,20 +10,10 @@ import typer
 
 from hpc_qlstm.cli.common import OutputOption, PartOption, SetOption, app, flags, study_job
 
-
-class Target(StrEnum):
-    """What to reproduce."""
-
-    table1 = "table1"
-    table2 = "table2"
-    fig3 = "fig3"
-    fig4 = "fig4"
-    fig5 = "fig5"
-    fig6 = "fig6"
-    literature = "literature"
-    selection = "selection"
-    partitions = "partitions"
-    concentration = "concentration"
+Target = StrEnum(
+    "Target",
+    "table1 table2 fig3 fig4 fig5 fig6 literature selection partitions concentration",
+)
 
 
 @app.command()
