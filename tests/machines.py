@@ -7,8 +7,8 @@ from builders import merged, small_config
 from hpc_qlstm import load_config
 from hpc_qlstm.studies.scaling.machine import (
     REST,
-    Busy,
     Curve,
+    LoadCosts,
     Machine,
 )
 from hpc_qlstm.studies.scaling.model import circuit_key, plan_of
@@ -37,7 +37,7 @@ def invented(like, ranks=(1, 2), circuit=10.0, gather=1.0, latency=0.0, rest=Non
     wire = Curve((0.0, 1e6), (latency, latency + 1e6 * gather))
     half = Curve((0.0, 1e6), (latency, latency + 0.5e6 * gather))
     busy = tuple(
-        Busy(
+        LoadCosts(
             count, 0.5, circuits, wire if count > 1 else None, half if count > 1 else None,
             dict.fromkeys(REST, 0.0) | (rest or {}),
         )

@@ -15,20 +15,15 @@ from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.studies.scaling.costs import Costs, stored_machine
 from hpc_qlstm.studies.scaling.measure import full_batches, measure
 from hpc_qlstm.studies.scaling.plan import (
-    Cell,
+    Point,
+    StepTrial,
     default_ranks,
-    plan_cells,
     plan_points,
+    plan_trials,
     variants,
 )
-from hpc_qlstm.studies.scaling.table import (
-    HEADER,
-    by_variant,
-    csv_text,
-    difference_text,
-    make_rows,
-    markdown_text,
-)
+from hpc_qlstm.studies.scaling.report import csv_text, markdown_text
+from hpc_qlstm.studies.scaling.table import difference_text, make_rows
 
 TINY = {
     "partition": {"count": 2},
@@ -75,8 +70,8 @@ def test_strong_is_one_model():
         (p, f"cell_update={name}") for name in ("root", "replicated") for p in (1, 2, 4)
     ]
     assert notes == []
-    assert len({Cell(point, 0, 2, 3).model for point in points}) == 1
-    assert len({Cell(point, 0, 2, 3).name for point in points}) == 6
+    assert len({StepTrial(point, 0, 2, 3).model for point in points}) == 1
+    assert len({StepTrial(point, 0, 2, 3).name for point in points}) == 6
     assert points[0].config.engine.threads == 1
 
 
@@ -119,7 +114,7 @@ def test_default_ranks_that_do_not_fit_are_left_out():
 
 def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
     points, _ = points_of("weak-partitions", [1, 2, 4])
-    cells = plan_cells(points, 2, 3, 5)
+    cells = plan_trials(points, 2, 3, 5)
     assert [(c.point.ranks, c.repeat, c.timed) for c in cells] == [
         (1, 0, True), (2, 0, True), (4, 0, True), (1, 1, True), (2, 1, True), (4, 1, True),
         (1, 0, False), (1, 0, False),
@@ -127,15 +122,15 @@ def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
     assert [c.epochs for c in cells] == [3] * 6 + [1, 1]
     assert {c.model for c in cells[6:]} == {cells[1].model, cells[2].model}
     points, _ = points_of("strong", [1, 2, 4])
-    assert all(cell.timed for cell in plan_cells(points, 2, 3, 5))
+    assert all(cell.timed for cell in plan_trials(points, 2, 3, 5))
 
 
 def test_what_is_compared_with_replicas_runs_on_one_rank():
     points, _ = points_of("strong", [2], parallel={"replicas": 2})
-    (_, alone) = plan_cells(points, 1, 2, 3)
+    (_, alone) = plan_trials(points, 1, 2, 3)
     assert (alone.point.ranks, alone.timed) == (1, False)
     losses = [
-        measure(Cell(point, 0, 1, 3, timed=False), SerialCommunicator())["losses"]
+        measure(StepTrial(point, 0, 1, 3, timed=False), SerialCommunicator())["losses"]
         for point in (alone.point, points_of("strong", [1])[0][0])
     ]
     assert losses[0] == losses[1]
@@ -145,7 +140,7 @@ def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
     like = load_config(small_config(**TINY))
     other = load_config(small_config(**TINY, model={"depth": 2}))
     folders = {
-        Costs(tmp_path, (0, 1), True, configs, ranks).folder
+        Costs.of(tmp_path, [Point(config, count) for config in configs for count in ranks]).folder
         for configs, ranks in (
             ([like], [1]),
             ([like], [1, 2]),
@@ -154,7 +149,7 @@ def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
         )
     }
     assert len(folders) == 4
-    assert Costs(tmp_path, (1, 2), False, [other, like], [1]).folder in folders
+    assert Costs.of(tmp_path, [Point(other, 1), Point(like, 1)]).folder in folders
     (tmp_path / "machine-0-after.json").write_text("{")
     machine, notes = stored_machine(tmp_path)
     assert machine is None
@@ -192,7 +187,7 @@ def result_of(cell, milliseconds, losses=("0x1.8p-3", "0x1.4p-3")):
 def measured_as(kind, times, **given):
     """Points of a study and three repeats of each: so many milliseconds, a tenth less and more."""
     points, _ = points_of(kind, sorted(times), **given)
-    cells = plan_cells(points, 3, 2, 5)
+    cells = plan_trials(points, 3, 2, 5)
     found = [
         (cell, result_of(cell, times.get(cell.point.ranks, 1.0) * (1.0, 0.9, 1.1)[cell.repeat]))
         for cell in cells
@@ -205,7 +200,7 @@ def test_the_table_of_strong_scaling():
     rows = make_rows("strong", points, found, lambda config, ranks: 8e-3 / ranks)
     assert [row.speed_up for row in rows] == pytest.approx([1.0, 1.6, 2.0])
     assert [row.efficiency for row in rows] == pytest.approx([1.0, 0.8, 0.5])
-    assert rows[2].step == pytest.approx((4e-3, 3.6e-3, 4.4e-3))
+    assert list(rows[2].step_seconds.values()) == pytest.approx([4e-3, 3.6e-3, 4.4e-3])
     assert rows[2].shares == {"compute": 0.6, "communication": 0.2, "waiting": 0.0, "rest": 0.2}
     assert all(row.identical for row in rows)
     (_, *table) = csv.reader(csv_text(rows).splitlines())
@@ -213,10 +208,9 @@ def test_the_table_of_strong_scaling():
         "4", "2 x 2", "2", "3..4", "6", "2", "1", "", "4", "3.6", "4.4", "2.00", "0.50",
         "60.0", "20.0", "0.0", "20.0", "2", "-50.0", "identical",
     ]  # fmt: skip
-    assert [[row.point.ranks for row in group] for group in by_variant(rows)] == [[1, 2, 4]]
     # Without a model its columns are empty, and left out of the page.
     rows = make_rows("strong", points, found)
-    assert dict(zip(HEADER, rows[0].cells(), strict=True))["predicted ms"] == ""
+    assert rows[0].cells()["predicted ms"] == ""
     assert "predicted" not in markdown_text(rows)
     assert "variant" not in markdown_text(rows)
 

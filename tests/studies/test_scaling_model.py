@@ -12,27 +12,15 @@ from machines import TINY, config, invented
 from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.studies.scaling import worth
-from hpc_qlstm.studies.scaling.calibrate import (
-    SETTINGS,
-    measure_machine,
-    median_machine,
-    rest_config,
-)
+from hpc_qlstm.studies.scaling.calibrate import SETTINGS, measure_machine, rest_config
 from hpc_qlstm.studies.scaling.costs import predictable
-from hpc_qlstm.studies.scaling.extrapolate import extrapolate, powers_of_two, table_rows
-from hpc_qlstm.studies.scaling.interconnect import (
-    Interconnect,
-    load_interconnect,
-)
-from hpc_qlstm.studies.scaling.machine import (
-    REST,
-    Curve,
-    load_machine,
-)
+from hpc_qlstm.studies.scaling.extrapolate import extrapolate
+from hpc_qlstm.studies.scaling.grids import ranked_grids, reason
+from hpc_qlstm.studies.scaling.interconnect import Interconnect, load_interconnect
+from hpc_qlstm.studies.scaling.limits import compare_limits, limit_sentences
+from hpc_qlstm.studies.scaling.machine import REST, Curve, load_machine, median_of
 from hpc_qlstm.studies.scaling.model import circuit_key, predict_step
-from hpc_qlstm.studies.scaling.plan import partitions
-from hpc_qlstm.studies.scaling.recommend import reason, recommend
+from hpc_qlstm.studies.scaling.plan import partitions, powers_of_two
 
 LINE = Curve((0.0, 1000.0), (0.0, 1000.0))
 
@@ -138,19 +126,21 @@ def test_the_best_grid_follows_what_costs():
     """Four partitions on four ranks: expensive messages of a step call for replicas, expensive
     gradients for one row, expensive Bcasts for replicated cells."""
     like = config(partition={"count": 4})
-    by_latency = recommend(like, 4, invented(like, latency=1e4, gather=0.0))
+    by_latency = ranked_grids(like, 4, invented(like, latency=1e4, gather=0.0))
     assert by_latency[0].step.grid == (4, 1)
     assert [each.step.total for each in by_latency] == sorted(e.step.total for e in by_latency)
     text = reason(by_latency, 2)
-    assert text.startswith("best grid: 4 x 1 (replicas x ranks of a row), cell_update root, 2 thr")
+    assert text.startswith(
+        "best grid: 4 x 1 (replicas x ranks of a group), cell_update root, 2 thr"
+    )
     assert "more for messages" in text
-    by_weights = recommend(like, 4, invented(like, rest={"rows": 100.0}, gather=1e-3))
+    by_weights = ranked_grids(like, 4, invented(like, rest={"rows": 100.0}, gather=1e-3))
     assert by_weights[0].step.grid == (1, 4)
     assert by_weights[0].cell_update == "replicated"
     assert by_weights[0].settings == "parallel.replicas=1 parallel.cell_update=replicated"
-    only = recommend(like, 3, invented(like))
+    only = ranked_grids(like, 3, invented(like))
     assert {each.step.grid for each in only} == {(1, 3), (3, 1)}
-    assert "no other grid" in reason(recommend(config(partition={"count": 1}), 3, invented(
+    assert "no other grid" in reason(ranked_grids(config(partition={"count": 1}), 3, invented(
         config(partition={"count": 1}))), 1)  # fmt: skip
 
 
@@ -167,14 +157,13 @@ def test_extrapolation():
         found[0].best.step.total / found[1].best.step.total / 2
     )
     half = [each.ranks for each in found if each.communication_share > 0.5]
-    assert f"half of the step at P = {half[0]}" in worth.limits(found, "strong")[0]
+    assert f"half of the step at P = {half[0]}" in limit_sentences(found, "strong")[0]
     grown, _ = extrapolate("weak-partitions", like, [1, 8], invented(like), network)
     assert grown[1].best.step.grid[1] <= 8
-    assert len(table_rows(grown)) == 2
-    assert len(worth.limits(grown, "weak-partitions")) == 1
+    assert len(limit_sentences(grown, "weak-partitions")) == 1
     only, notes = extrapolate("weak-samples", like, [3, 4], invented(like), network)
     assert [each.ranks for each in only] == [4]
-    assert notes == ["P = 3 is left out: replicas are rows of 2 ranks, allowed: multiples of 2"]
+    assert notes == ["P = 3 is left out: a replica is a group of 2 ranks, allowed: multiples of 2"]
     assert powers_of_two(9) == [1, 2, 4, 8]
 
 
@@ -184,21 +173,20 @@ def test_where_ranks_are_worth_adding():
     free = Interconnect(name="n", source="s", latency=1e-9, bandwidth=1e15)
     machine = invented(like, circuit=1.0, latency=0.0, gather=0.0, rest={"batch": 0.0})
     vary = ["training.batch_size=4,8", "data.window=2,3"]
-    rows = worth.compare(like, vary, [1, 2, 4], machine, free)
-    assert [(row.batch, row.steps) for row in rows] == [(4, 2), (4, 3), (8, 2), (8, 3)]
-    assert {row.worth.ranks for row in rows} == {4}
-    assert {row.fastest.ranks for row in rows} == {4}
-    assert {row.half for row in rows} == {None}
+    rows = compare_limits(like, vary, [1, 2, 4], machine, free)
+    assert [(row["B"], row["T"]) for row in rows] == [
+        ("4", "2"), ("4", "3"), ("8", "2"), ("8", "3")
+    ]  # fmt: skip
+    assert {row["worth adding up to P"] for row in rows} == {"4"}
+    assert {row["fastest P"] for row in rows} == {"4"}
+    assert {row["messages above half from P"] for row in rows} == {"never"}
     slow = free.model_copy(update={"latency": 1e4})
-    (row,) = worth.compare(like, ["data.window=2"], [1, 2, 4], machine, slow)
-    assert (row.worth.ranks, row.fastest.ranks, row.half) == (1, 1, 2)
-    header, cells = worth.HEADER, worth.table_rows([row])[0]
-    shown = dict(zip(header, cells, strict=True))
-    assert shown["variant"] == "window=2"
-    assert shown["worth adding up to P"] == "1"
-    assert shown["messages above half from P"] == "2"
+    (row,) = compare_limits(like, ["data.window=2"], [1, 2, 4], machine, slow)
+    assert row["variant"] == "window=2"
+    assert (row["worth adding up to P"], row["fastest P"]) == ("1", "1")
+    assert row["messages above half from P"] == "2"
     with pytest.raises(InputError, match=r"no times of the circuit .* --vary"):
-        worth.compare(like, ["model.depth=3"], [1], machine, free)
+        compare_limits(like, ["model.depth=3"], [1], machine, free)
 
 
 def test_a_machine_is_measured():
@@ -214,7 +202,7 @@ def test_a_machine_is_measured():
     assert curves["reverse"].at(32) > curves["forward"].at(32)
     assert set(busy.rest) == set(REST)
     assert min(busy.rest.values()) >= 0
-    again = median_machine([machine, machine, machine])
+    again = median_of([machine, machine, machine])
     assert again == machine
     assert partitions(rest_config(SETTINGS[0], like, 2)) == SETTINGS[0][0]
     assert [partitions(rest_config(each, like, 67)) for each in SETTINGS] == [67] * len(SETTINGS)

@@ -14,12 +14,10 @@ from builders import small_config
 
 from hpc_qlstm import load_config
 from hpc_qlstm.parallel import SerialCommunicator
+from hpc_qlstm.studies.runner import Job
 from hpc_qlstm.studies.scaling.measure import measure
-from hpc_qlstm.studies.scaling.plan import (
-    plan_cells,
-    plan_points,
-)
-from hpc_qlstm.studies.scaling.study import scaling
+from hpc_qlstm.studies.scaling.plan import plan_points, plan_trials
+from hpc_qlstm.studies.scaling.study import Wanted, scaling
 
 TINY = {
     "partition": {"count": 2},
@@ -34,16 +32,15 @@ SHORT = ("--repeats", "2", "--epochs", "2", "--steps", "3", "--no-model")
 def test_what_is_stored_is_not_measured_again(tmp_path):
     config, lines = load_config(small_config(**TINY)), []
 
-    def run(**options):
-        given = {"repeats": 3, "epochs": 2, "steps": 2, "command": "the command", "model": False}
-        return scaling(
-            "strong", config, tmp_path, SerialCommunicator(), say=lines.append, **given | options
-        )
+    def run(share=(0, 1), steps=2):
+        wanted = Wanted("strong", repeats=3, epochs=2, steps=steps, model=False)
+        job = Job(tmp_path, SerialCommunicator(), share, "the command", lines.append)
+        return scaling(wanted, config, job)
 
-    assert run(part=(1, 2)).files == []
+    assert run((1, 2)).files == []
     assert lines[0].endswith("1 to measure")
     assert lines[-1] == "other parts are not done yet"
-    outcome = run(part=(0, 2))
+    outcome = run((0, 2))
     names = [f"scaling-strong.{ending}" for ending in ("csv", "json", "md", "png")]
     assert [path.name for path in outcome.files] == names
     assert outcome.differing == []
@@ -102,7 +99,7 @@ def test_on_ranks_and_a_bit_that_is_wrong(hpc_qlstm_run, write_config, tmp_path)
 def test_a_growing_model_is_compared_with_a_few_batches_on_one_rank():
     config = load_config(small_config(**TINY))
     points, _ = plan_points("weak-partitions", config, [4], (), 1, asked=True)
-    cells = plan_cells(points, 1, 2, 6)
+    cells = plan_trials(points, 1, 2, 6)
     full, reference = (measure(cell, SerialCommunicator()) for cell in cells)
     losses = reference["losses"]
     assert losses["batches"] == full["losses"]["batches"][:3]
