@@ -77,10 +77,8 @@ def named_qiskit(
     """
     from qiskit.circuit import Parameter
 
-    if weights is not None and np.shape(weights) != circuit.weight_shape:
-        raise InputError(
-            f"named_qiskit: weights have shape {np.shape(weights)}, allowed: {circuit.weight_shape}"
-        )
+    if weights is not None:
+        _check_shape("named_qiskit: weights", weights, circuit.weight_shape)
     numbers = None if weights is None else np.ravel(weights).tolist()
     parameters: dict[str, Any] = {}
 
@@ -174,16 +172,15 @@ def _bound_angles(circuit: Circuit, features: Float | None, weights: Float | Non
     theta = np.zeros(circuit.weight_shape if circuit.weight_count == 0 else 0)
     if weights is not None:
         theta = np.asarray(weights, dtype=np.float64)
-    if x.shape != (circuit.features,):
-        raise InputError(
-            f"to_qiskit: features have shape {x.shape}, allowed: {(circuit.features,)}"
-        )
-    if theta.shape != circuit.weight_shape:
-        raise InputError(
-            f"to_qiskit: weights have shape {theta.shape}, allowed: {circuit.weight_shape}"
-        )
+    _check_shape("to_qiskit: features", x, (circuit.features,))
+    _check_shape("to_qiskit: weights", theta, circuit.weight_shape)
     angles: list[float] = circuit.angles(x[None], theta)[0].tolist()
     return angles
+
+
+def _check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    if np.shape(array) != shape:
+        raise InputError(f"{name} have shape {np.shape(array)}, allowed: {shape}")
 
 
 def _refusal(name: str) -> str:
@@ -206,16 +203,14 @@ def _angle(where: str, value: Any, roles: dict[Any, Weight | Feature]) -> Angle:
                 f"{where} cannot be converted: parameter {parameter.name!r} is neither an input "
                 "nor a weight"
             )
-    refused = InputError(f"{where} cannot be converted: angle {value}, {_ALLOWED_ANGLES}")
-    if len(parameters) > 1:
-        raise refused
-    role = roles[parameters[0]]
-    found = _transformed(role.index, value, parameters[0])
-    if isinstance(role, Feature) and found is not None:
-        return found
-    if found is not None and found.transform == "identity":
-        return Weight(role.index, found.scale)
-    raise refused
+    if len(parameters) == 1:
+        role = roles[parameters[0]]
+        found = _transformed(role.index, value, parameters[0])
+        if isinstance(role, Feature) and found is not None:
+            return found
+        if found is not None and found.transform == "identity":
+            return Weight(role.index, found.scale)
+    raise InputError(f"{where} cannot be converted: angle {value}, {_ALLOWED_ANGLES}")
 
 
 def _constant(where: str, value: Any) -> Constant:
