@@ -40,7 +40,7 @@ from hpc_qlstm.runs.checkpoint_format import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import launch  # noqa: E402 (its folder is no package)
+import launch
 
 SETTINGS: dict[str, Any] = {
     "model": {"hidden_size": 4, "depth": 1},
