@@ -96,7 +96,7 @@ def measure(
 
 
 def full_batches(data: WindowSource, batch: int, steps: int) -> Dataset:
-    """Training windows for so many full batches an epoch, used again where they are too few.
+    """Training windows for `steps` full batches per epoch, used again where they are too few.
 
     Of the test part at most one batch is kept: the time that is measured is training's. Local.
     """

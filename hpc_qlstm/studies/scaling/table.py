@@ -13,7 +13,7 @@ from hpc_qlstm.studies.runner import Result
 from hpc_qlstm.studies.scaling.plan import Point, StepTrial, grouped
 
 Predict = Callable[[Config, int], float | None]
-"""Seconds of a step of a configuration on so many ranks, by a model; None where it cannot say."""
+"""Seconds of a step on a number of ranks, predicted; None where that is not possible."""
 
 Measured = Sequence[tuple[StepTrial, Result]]
 
