@@ -77,7 +77,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def study_job(output: Path, part: str, command: Sequence[str]) -> Iterator[Job]:
+def study_job(output: Path, part: str, command: Sequence[str] = ()) -> Iterator[Job]:
     """What a command does of a study: the job of --output and --part on all ranks.
 
     A signal ends the block on all ranks, and the command with exit code 75. Raises InputError.

@@ -8,29 +8,19 @@ from typing import Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import OutputOption, PartOption, SetOption, app, study_job
+from hpc_qlstm.cli.common import OutputOption, PartOption, SetOption, app, flags, study_job
 
-
-class Target(StrEnum):
-    """What to reproduce."""
-
-    table1 = "table1"
-    table2 = "table2"
-    fig3 = "fig3"
-    fig4 = "fig4"
-    fig5 = "fig5"
-    fig6 = "fig6"
-    literature = "literature"
-    selection = "selection"
-    partitions = "partitions"
-    concentration = "concentration"
+Target = StrEnum(
+    "Target",
+    "table1 table2 fig3 fig4 fig5 fig6 literature selection partitions concentration",
+)
 
 
 @app.command()
 def reproduce(
     target: Annotated[Target, typer.Argument(help="A table or figure of the paper, or a study.")],
     output: OutputOption = Path("results"),
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each row.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 10,
     part: PartOption = "0/1",
     overrides: SetOption = None,
 ) -> None:
@@ -42,8 +32,7 @@ def reproduce(
     from hpc_qlstm.studies.reproduce.targets import reproduce as make
 
     given = [*(overrides or ())]
-    words = ["hpc-qlstm", "reproduce", target.value, "--output", str(output), "--seeds", str(seeds)]
-    words += [word for each in given for word in ("--set", each)]
+    words = ["hpc-qlstm", "reproduce", target.value, *flags(output=output, seeds=seeds, set=given)]
     with study_job(output, part, words) as job:
         for path in make(target.value, job, seeds=seeds, overrides=given):
             job.say(f"wrote {path}")

@@ -13,6 +13,7 @@ import typer
 from hpc_qlstm.cli.common import (
     ConfigArgument,
     OutputOption,
+    PartOption,
     SetOption,
     aligned,
     app,
@@ -20,6 +21,7 @@ from hpc_qlstm.cli.common import (
     numbers,
     options_of,
     show,
+    study_job,
     writing,
 )
 from hpc_qlstm.parallel import on_root
@@ -200,39 +202,39 @@ class NoiseOptions:
     training: Annotated[StudyTraining, typer.Option(help="Train without noise, or under it.")] = (
         StudyTraining.exact
     )
+    part: PartOption = "0/1"
     overrides: SetOption = None
 
 
 @app.command()
 @options_of
 def noise(options: NoiseOptions) -> None:
-    """Test R2 against depolarizing rate and shots, with and without mitigation."""
-    from hpc_qlstm.config import MitigationConfig
-    from hpc_qlstm.config_io import load_config
-    from hpc_qlstm.studies.noise.study import (
-        make_folder,
-        noise_study,
-        study_table,
-        write_study,
-    )
+    """Test R2 against depolarizing rate and shots, with and without mitigation.
 
-    with collective() as comm:
-        config = on_root(comm, lambda: load_config(options.config, options.overrides or ()))
-        rates = on_root(comm, lambda: numbers(options.rates, float, "--rates", 1.0))
-        shots = on_root(comm, lambda: numbers(options.shots, int, "--shots", 10_000_000))
-        on_root(comm, lambda: make_folder(options.output))
-        study = noise_study(
-            config,
-            comm,
-            rates=rates,
-            shots=shots,
-            seeds=options.seeds,
-            readout=options.readout,
-            mitigation=MitigationConfig(readout=True, zne=options.zne.value),
-            training=options.training.value,
+    What is stored in the folder's `cells` is not computed again, so that a study that was stopped
+    goes on, and jobs of an array share the work by --part.
+    """
+    from hpc_qlstm.config import Config, MitigationConfig
+    from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.studies.noise.report import study_table, write_study
+    from hpc_qlstm.studies.noise.study import Plan, noise_study
+
+    def read() -> tuple[Config, Plan]:
+        plan = Plan(
+            numbers(options.rates, float, "--rates", 1.0),
+            numbers(options.shots, int, "--shots", 10_000_000),
+            options.seeds,
+            options.readout,
+            MitigationConfig(readout=True, zne=options.zne.value),
+            options.training.value,
         )
-        files = on_root(comm, lambda: write_study(study, config, options.output))
-        show(f"{study_table(study)}\nwrote {', '.join(map(str, files))}")
+        return load_config(options.config, options.overrides or ()), plan
+
+    with study_job(options.output, options.part) as job:
+        study = noise_study(*on_root(job.comm, read), job)
+        if study is not None:
+            files = job.write(lambda: write_study(study, job.folder))
+            job.say(f"{study_table(study)}\nwrote {', '.join(map(str, files))}")
 
 
 @app.command()

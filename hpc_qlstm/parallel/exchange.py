@@ -33,8 +33,7 @@ class RowExchange:
     comm: the row; blocks: the partitions of each of its ranks; hidden_size: d_h; inputs,
     state_inputs: for each partition the columns of v_t, and of o*tanh(c_t), that its VQCs read;
     outputs: its d_h^(m); replicated: every rank updates the cell, instead of rank 0 alone; kind: of
-    the Allgathers; `early`: Allgathers begin when their data are there. None of the last three
-    changes a bit.
+    the Allgathers. None of the last two changes a bit.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class RowExchange:
         self._comm = comm
         self.partitions = blocks[comm.rank]
         self.updates_cell = replicated or comm.rank == 0
-        self.early = False
         self.broadcasts = not replicated
         self._hidden_size = hidden_size
         self._kind: Kind = kind
@@ -67,21 +65,23 @@ class RowExchange:
         ]
         self._made: dict[tuple[Any, ...], Any] = {}
 
-    def outputs(self, slot: int, sets: int, batch: int) -> RowOutputs:
+    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> RowOutputs:
         """See Exchange. One Allgather."""
         shape = (sets, batch, max(self._counts))
         merged = (sets, batch, self._hidden_size)
         return self._cached(
-            ("outputs", slot, *shape),
-            lambda: RowOutputs(self._gather(shape), self._counts, np.empty(merged)),
+            ("outputs", early, slot, *shape),
+            lambda: RowOutputs(self._gather(shape, early), self._counts, np.empty(merged)),
         )
 
-    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> RowInputs:
+    def inputs(
+        self, slot: int, batch: int, *, of_state: bool = False, early: bool = False
+    ) -> RowInputs:
         """See Exchange. One Allgather."""
         shape = (batch, self._widths[of_state])
         return self._cached(
-            ("inputs", of_state, slot, *shape),
-            lambda: RowInputs(self._gather(shape), self._lists[of_state]),
+            ("inputs", early, of_state, slot, *shape),
+            lambda: RowInputs(self._gather(shape, early), self._lists[of_state]),
         )
 
     def shared(self, slot: int, sets: int, batch: int) -> RowShared:
@@ -90,13 +90,12 @@ class RowExchange:
         comm = self._comm if self.broadcasts else None
         return self._cached(("shared", slot, *shape), lambda: RowShared(comm, np.empty(shape)))
 
-    def _gather(self, shape: tuple[int, ...]) -> Gather:
+    def _gather(self, shape: tuple[int, ...], early: bool) -> Gather:
         # Zeros, because the padding of a smaller rank's part is sent too.
         send, receive = np.zeros(shape), np.empty((self._comm.size, *shape))
-        return Gather(self._comm, send, receive, self._kind, early=self.early)
+        return Gather(self._comm, send, receive, self._kind, early=early)
 
     def _cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        key = (*key, self.early)
         if key not in self._made:
             if len(self._made) >= _MOST_CACHED:
                 self._made.clear()

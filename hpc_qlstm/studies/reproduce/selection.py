@@ -53,21 +53,17 @@ class Search:
 
     def table(self, found: Found) -> str:
         """Markdown: of one model all errors, smallest first; of several the means, as tried."""
-        if len(self.models) > 1:
-
-            def error(model: str, given: str) -> str:
-                return f"{found[self.row(model, given)].mean():.1e}"
-
-            lines = [(given, *(error(m, given) for m in self.models)) for given in self.tried]
-            head = ("settings", *self.models)
-        else:
-            (model,) = self.models
-            rows = {given: found[self.row(model, given)] for given in self.tried}
-            order = sorted(rows, key=lambda given: rows[given].mean())
-            lines = [(given, rows[given].error) for given in order]
-            head = ("settings", "validation error")
-        shown = (((given or AS_BEGUN).replace("_", "\\_"), *cells) for given, *cells in lines)
-        return table(head, shown)
+        several = len(self.models) > 1
+        rows = {g: [found[self.row(model, g)] for model in self.models] for g in self.tried}
+        order = self.tried if several else sorted(rows, key=lambda given: rows[given][0].mean())
+        lines = [
+            (
+                (given or AS_BEGUN).replace("_", "\\_"),
+                *(f"{each.mean():.1e}" if several else each.error for each in rows[given]),
+            )
+            for given in order
+        ]
+        return table(("settings", *(self.models if several else ["validation error"])), lines)
 
 
 def searches() -> Iterator[Search]:
