@@ -12,6 +12,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.distributed.rank_reports import SHARES
@@ -28,7 +30,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration to time on a number of ranks; variant: what tells it from the study's others."""
+    """A configuration to time on a number of ranks; variant: what tells it from the other ones."""
 
     config: Config
     ranks: int
@@ -115,6 +117,11 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return groups
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Their median, the least and the largest."""
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
 
 
 def changed(config: Config, section: str, **keys: Any) -> Config:
