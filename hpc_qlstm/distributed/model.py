@@ -9,34 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.distributed.batches import Samples
+from hpc_qlstm.distributed.exchange import RowExchange
+from hpc_qlstm.distributed.messages import HEAD, NOTES, MessagePlan, batch_cuts, sent_rows
 from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
-from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.sweep import Place
 from hpc_qlstm.native.numerics import add_blocks, pack_sums
 from hpc_qlstm.parallel import Communicator, ProcessGrid, together
 from hpc_qlstm.parallel.collectives import Kind
-from hpc_qlstm.parallel.exchange import RowExchange
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
 """Phases of a run: each has random numbers of its own, see `Place`."""
 
 PREDICTION_ROWS = 4096
 """Samples that are predicted at a time."""
-NOTES = 3
-"""Numbers that a rank may send with a batch: no collective of their own is needed for them."""
-CUT_ROWS = 2
-"""A batch is cut in two at a multiple of so many samples: of four gates they fill the widest vector
-registers."""
-HEAD = 1 + NOTES
-"""Columns before the gradients: a block's loss, and in the first row the rank's notes."""
 
 
 class DistributedModel:
@@ -60,6 +52,7 @@ class DistributedModel:
         self.model = model
         self.comm = comm
         self.grid = grid
+        self.plan = MessagePlan(model, grid, replicated)
         self.row = comm.split(grid.replica) if grid.replicas > 1 else comm
         self._exchange: Exchange
         self._row_exchange: RowExchange | None = None
@@ -69,23 +62,10 @@ class DistributedModel:
         if grid.row_size == 1:
             self._exchange = model.local_exchange()
         else:
-            self._exchange = self._row_exchange = RowExchange(
-                self.row,
-                grid.blocks,
-                model.hidden_size,
-                model.partition.inputs,
-                model.partition.outputs,
-                state_inputs=model.state_inputs,
-                replicated=replicated,
-                kind=collectives,
-            )
+            self._exchange = self._row_exchange = RowExchange(self.row, self.plan, collectives)
         self.local = local
         self._seed = seed
-        begin, end = model.layout.offsets[-2:]
-        self._shared_size = end - begin
-        sections = [model.layout.section(block) for block in grid.blocks]
-        self._offsets = [0, *(section.stop for section in sections)]
-        self._most = max(section.stop - section.start for section in sections)
+        self._sections_begin = HEAD + model.layout.shared.stop - model.layout.shared.start
         self._buffers: dict[int, tuple[Float, Float]] = {}
         self.notes: Float = np.zeros((comm.size, NOTES))
         self.gradient_sum = 0.0
@@ -111,8 +91,9 @@ class DistributedModel:
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
         blocks = len(mine) - 1
-        width = HEAD + self._most + self._shared_size
-        send, receive = self._buffer(max(sent_rows(bounds, self.grid.replicas)), width)
+        if x.shape[0] not in self._buffers:
+            self._buffers[x.shape[0]] = self.plan.gradients(x.shape[0]).buffers()
+        send, receive = self._buffers[x.shape[0]]
         if blocks:
             part = self.model.sample_gradients(
                 flat,
@@ -141,11 +122,10 @@ class DistributedModel:
         if self.grid.replicas == 1:
             pack_sums(part.loss, part.shared, part.partitions, bounds, HEAD, send[0])
             return
-        begin = HEAD + self._shared_size
         for column, rows in (
             (0, part.loss[:, None]),
             (HEAD, part.shared),
-            (begin, part.partitions),
+            (self._sections_begin, part.partitions),
         ):
             send[: len(bounds) - 1, column : column + rows.shape[1]] = block_sums(rows, bounds)
 
@@ -187,11 +167,8 @@ class DistributedModel:
         own = self.local.gates.expectations
         if self.comm.size == 1:
             return own
-        bounds = block_bounds(samples)
-        counts = [self._replica_rows(bounds, r) for r in range(self.grid.replicas)]
-        width = max(sum(parts.outputs[m] for m in block) for block in self.grid.blocks)
-        send = np.zeros((len(GATES), max(counts), width))
-        receive = np.empty((self.comm.size, *send.shape))
+        counts = self.plan.samples(samples)
+        send, receive = self.plan.expectations(samples).buffers()
         if counts[self.grid.replica]:
             packed = np.concatenate(own, axis=2)
             send[:, : packed.shape[1], : packed.shape[2]] = packed
@@ -246,15 +223,12 @@ class DistributedModel:
         if self.comm.size == 1:
             assert part is not None
             return part
-        shape = self.model.prediction_shape(x)
-        sizes = [self._replica_rows(bounds, r) for r in range(self.grid.replicas)]
-        send = np.zeros((max(sizes), *shape[1:]))
-        receive = np.empty((self.comm.size, *send.shape))
+        send, receive = self.plan.predictions(*x.shape[:2]).buffers()
         if part is not None:
             send[: part.shape[0]] = part
         self.comm.allgather(send, receive)
-        roots = range(0, self.comm.size, self.grid.row_size)
-        return np.concatenate([receive[r, :n] for r, n in zip(roots, sizes, strict=True)])
+        roots, counts = receive[:: self.grid.row_size], self.plan.samples(x.shape[0])
+        return np.concatenate([rows[:n] for rows, n in zip(roots, counts, strict=True)])
 
     def _cuts(self, samples: int) -> list[int]:
         """Where the samples of this rank are cut, for messages to travel during computation."""
@@ -264,39 +238,11 @@ class DistributedModel:
         self._row_exchange.early = bool(cuts)
         return cuts
 
-    def _replica_rows(self, bounds: Bounds, replica: int) -> int:
-        part = share(bounds, replica, self.grid.replicas)
-        return part[-1] - part[0]
-
-    def _buffer(self, blocks: int, width: int) -> tuple[Float, Float]:
-        if blocks not in self._buffers:
-            # Zeros, because unused rows and padding are sent too.
-            send = np.zeros((blocks, width))
-            self._buffers[blocks] = send, np.empty((self.comm.size, blocks, width))
-        return self._buffers[blocks]
-
     def _add_blocks(self, received: Float, bounds: Bounds, values: int) -> tuple[float, Float]:
         """Add all blocks in block order: loss per value and the gradient of the flat weights."""
-        replicas = self.grid.replicas
         gradient = np.empty(self.model.layout.size)
-        begin = HEAD + self._shared_size
-        rows = sent_rows(bounds, replicas)
-        loss, self.gradient_sum = add_blocks(received, rows, self._offsets, HEAD, begin, gradient)
+        rows = sent_rows(bounds, self.grid.replicas)
+        loss, self.gradient_sum = add_blocks(
+            received, rows, self.plan.offsets, HEAD, self._sections_begin, gradient
+        )
         return loss / values, gradient
-
-
-@lru_cache(maxsize=256)
-def sent_rows(bounds: Bounds, replicas: int) -> tuple[int, ...]:
-    """Rows of gradients that a rank of each replica sends: one for each of its blocks of samples.
-
-    A single replica has all blocks of its partitions, and adds them up itself in the same order.
-    """
-    if replicas == 1:
-        return (1,)
-    return tuple(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
-
-
-def batch_cuts(samples: int) -> list[int]:
-    """Where so many samples of a rank are cut in two; nowhere where they are too few."""
-    half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
-    return [half] if 0 < half < samples else []

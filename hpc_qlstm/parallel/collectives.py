@@ -57,11 +57,7 @@ class Gather:
 
     def finish(self) -> None:
         """`receive` is filled afterwards."""
-        if self._request is not None:
-            self._comm.finish_allgather(self._request, self.send.nbytes)
-            self._request = None
-        elif self._prepared is not None:
-            request = self._comm.start_allgather(self.send, self.receive, self._prepared)
-            self._comm.finish_allgather(request, self.send.nbytes)
-        else:
-            self._comm.allgather(self.send, self.receive)
+        if self._request is None:
+            self._request = self._comm.start_allgather(self.send, self.receive, self._prepared)
+        self._comm.finish_allgather(self._request, self.send.nbytes)
+        self._request = None

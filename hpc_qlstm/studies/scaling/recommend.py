@@ -43,9 +43,10 @@ def recommend(
     found = []
     for replicas in allowed_replicas(ranks, model.partition.count):
         for update in UPDATES if ranks // replicas > 1 else UPDATES[:1]:
-            parallel = config.parallel.model_copy(update={"cell_update": update})
+            settings = {"cell_update": update, "replicas": replicas}
+            parallel = config.parallel.model_copy(update=settings)
             chosen = config.model_copy(update={"parallel": parallel})
-            step = predict_step(chosen, ranks, machine, interconnect, replicas)
+            step = predict_step(chosen, ranks, machine, interconnect)
             found.append(Candidate(step, update))
     if not found:
         raise InputError(

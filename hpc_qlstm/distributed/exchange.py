@@ -1,0 +1,113 @@
+"""The recurrence's exchange over a row of ranks: the collectives of one time step.
+
+Forward: one Allgather of the gate outputs, then, with `cell_update = "root"`, one Bcast of h_t.
+Reverse: with `root`, one Bcast of the gates' cotangents, then one Allgather of the gradients of
+v_t. Extra VQCs add an Allgather of their outputs, and the same pair on the way back, for each that
+a step evaluates. Buffers are allocated once for each batch size, and circuits fill them in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.distributed.messages import Message, MessagePlan
+from hpc_qlstm.native.numerics import ColumnList, add_columns, column_list, merge_columns
+from hpc_qlstm.parallel import Communicator
+from hpc_qlstm.parallel.collectives import Gather, Kind
+
+_MOST_CACHED = 64
+"""Buffers for so many sizes of batches are kept; one run has three or four."""
+
+
+class RowExchange:
+    """An Exchange of `hpc_qlstm.model` over the ranks of a row.
+
+    comm: the row; plan: of its messages; kind: of the Allgathers; `early`: Allgathers begin when
+    their data are there. Neither of the last two changes a bit.
+    """
+
+    def __init__(self, comm: Communicator, plan: MessagePlan, kind: Kind = "blocking") -> None:
+        self._comm, self._plan, self._kind = comm, plan, kind
+        self.partitions = plan.grid.blocks[comm.rank]
+        self.updates_cell = plan.replicated or comm.rank == 0
+        self.early = False
+        self.broadcasts = not plan.replicated
+        self._columns = [
+            column_list(plan.grid.blocks, read) if read else ColumnList([])
+            for read in (plan.model.partition.inputs, plan.model.state_inputs)
+        ]
+        self._outputs = lru_cache(_MOST_CACHED)(self._make_outputs)
+        self._inputs = lru_cache(_MOST_CACHED)(self._make_inputs)
+        self._shared = lru_cache(_MOST_CACHED)(self._make_shared)
+
+    def outputs(self, slot: int, sets: int, batch: int) -> RowOutputs:
+        """See Exchange. One Allgather."""
+        return self._outputs(slot, sets, batch, self.early)
+
+    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> RowInputs:
+        """See Exchange. One Allgather."""
+        return self._inputs(slot, batch, of_state, self.early)
+
+    def shared(self, slot: int, sets: int, batch: int) -> RowShared:
+        """See Exchange. One Bcast, none when every rank updates the cell."""
+        return self._shared(slot, sets, batch)
+
+    def _make_outputs(self, slot: int, sets: int, batch: int, early: bool) -> RowOutputs:
+        return RowOutputs(self._gather(self._plan.outputs(sets, batch), early), self._plan.counts)
+
+    def _make_inputs(self, slot: int, batch: int, of_state: bool, early: bool) -> RowInputs:
+        message = self._plan.inputs(batch, of_state=of_state)
+        return RowInputs(self._gather(message, early), self._columns[of_state])
+
+    def _make_shared(self, slot: int, sets: int, batch: int) -> RowShared:
+        message = self._plan.shared(sets, batch)
+        return RowShared(self._comm if message.count else None, np.empty(message.shape))
+
+    def _gather(self, message: Message, early: bool) -> Gather:
+        return Gather(self._comm, *message.buffers(), self._kind, early=early)
+
+
+class RowOutputs:
+    """See OutputsGather of `hpc_qlstm.model.exchange`."""
+
+    def __init__(self, gather: Gather, counts: Sequence[int]) -> None:
+        self.send, self.received, self.counts = gather.send, gather.receive, counts
+        self.start, self.collect = gather.start, gather.finish
+        self._merged: Float = np.empty((*self.send.shape[:-1], sum(counts)))
+
+    def finish(self, needed: bool = True) -> Float:
+        """See OutputsGather."""
+        self.collect()
+        if needed:
+            merge_columns(self.received, self.counts, self._merged)
+        return self._merged
+
+
+class RowInputs:
+    """See InputsGather of `hpc_qlstm.model.exchange`."""
+
+    def __init__(self, gather: Gather, columns: ColumnList) -> None:
+        self.send, self.received, self.columns = gather.send, gather.receive, columns
+        self.start, self.collect = gather.start, gather.finish
+
+    def finish(self, sums: Float | None) -> None:
+        """See InputsGather."""
+        self.collect()
+        if sums is not None:
+            add_columns(self.received, self.columns, sums)
+
+
+class RowShared:
+    """See Shared of `hpc_qlstm.model.exchange`; comm: None where all ranks fill the buffer."""
+
+    def __init__(self, comm: Communicator | None, buffer: Float) -> None:
+        self._comm, self.buffer = comm, buffer
+
+    def share(self) -> None:
+        """See Shared."""
+        if self._comm is not None:
+            self._comm.bcast(self.buffer)
