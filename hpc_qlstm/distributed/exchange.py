@@ -8,14 +8,13 @@ a step evaluates. Buffers are allocated once for each batch size, and circuits f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.distributed.messages import Message, MessagePlan
-from hpc_qlstm.native.numerics import ColumnList, add_columns, column_list, merge_columns
+from hpc_qlstm.model.exchange import Inputs, Outputs, Shared
+from hpc_qlstm.native.numerics import ColumnList, column_list
 from hpc_qlstm.parallel import Communicator
 from hpc_qlstm.parallel.collectives import Gather, Kind
 
@@ -44,70 +43,28 @@ class RowExchange:
         self._inputs = lru_cache(_MOST_CACHED)(self._make_inputs)
         self._shared = lru_cache(_MOST_CACHED)(self._make_shared)
 
-    def outputs(self, slot: int, sets: int, batch: int) -> RowOutputs:
+    def outputs(self, slot: int, sets: int, batch: int) -> Outputs:
         """See Exchange. One Allgather."""
         return self._outputs(slot, sets, batch, self.early)
 
-    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> RowInputs:
+    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> Inputs:
         """See Exchange. One Allgather."""
         return self._inputs(slot, batch, of_state, self.early)
 
-    def shared(self, slot: int, sets: int, batch: int) -> RowShared:
+    def shared(self, slot: int, sets: int, batch: int) -> Shared:
         """See Exchange. One Bcast, none when every rank updates the cell."""
         return self._shared(slot, sets, batch)
 
-    def _make_outputs(self, slot: int, sets: int, batch: int, early: bool) -> RowOutputs:
-        return RowOutputs(self._gather(self._plan.outputs(sets, batch), early), self._plan.counts)
+    def _make_outputs(self, slot: int, sets: int, batch: int, early: bool) -> Outputs:
+        return Outputs(self._gather(self._plan.outputs(sets, batch), early), self._plan.counts)
 
-    def _make_inputs(self, slot: int, batch: int, of_state: bool, early: bool) -> RowInputs:
+    def _make_inputs(self, slot: int, batch: int, of_state: bool, early: bool) -> Inputs:
         message = self._plan.inputs(batch, of_state=of_state)
-        return RowInputs(self._gather(message, early), self._columns[of_state])
+        return Inputs(self._gather(message, early), self._columns[of_state])
 
-    def _make_shared(self, slot: int, sets: int, batch: int) -> RowShared:
+    def _make_shared(self, slot: int, sets: int, batch: int) -> Shared:
         message = self._plan.shared(sets, batch)
-        return RowShared(self._comm if message.count else None, np.empty(message.shape))
+        return Shared(np.empty(message.shape), self._comm.bcast if message.count else None)
 
     def _gather(self, message: Message, early: bool) -> Gather:
         return Gather(self._comm, *message.buffers(), self._kind, early=early)
-
-
-class RowOutputs:
-    """See OutputsGather of `hpc_qlstm.model.exchange`."""
-
-    def __init__(self, gather: Gather, counts: Sequence[int]) -> None:
-        self.send, self.received, self.counts = gather.send, gather.receive, counts
-        self.start, self.collect = gather.start, gather.finish
-        self._merged: Float = np.empty((*self.send.shape[:-1], sum(counts)))
-
-    def finish(self, needed: bool = True) -> Float:
-        """See OutputsGather."""
-        self.collect()
-        if needed:
-            merge_columns(self.received, self.counts, self._merged)
-        return self._merged
-
-
-class RowInputs:
-    """See InputsGather of `hpc_qlstm.model.exchange`."""
-
-    def __init__(self, gather: Gather, columns: ColumnList) -> None:
-        self.send, self.received, self.columns = gather.send, gather.receive, columns
-        self.start, self.collect = gather.start, gather.finish
-
-    def finish(self, sums: Float | None) -> None:
-        """See InputsGather."""
-        self.collect()
-        if sums is not None:
-            add_columns(self.received, self.columns, sums)
-
-
-class RowShared:
-    """See Shared of `hpc_qlstm.model.exchange`; comm: None where all ranks fill the buffer."""
-
-    def __init__(self, comm: Communicator | None, buffer: Float) -> None:
-        self._comm, self.buffer = comm, buffer
-
-    def share(self) -> None:
-        """See Shared."""
-        if self._comm is not None:
-            self._comm.bcast(self.buffer)

@@ -97,47 +97,46 @@ class MessagePlan:
 
     def outputs(self, sets: int, samples: int, count: int = 1) -> Message:
         """Outputs of groups of so many VQCs a partition, to the ranks of a group."""
-        shape = sets, samples, max(self.counts)
-        return _message("allgather", self.grid.row_size, shape, count)
+        width = max(self.counts)
+        return _message("allgather", self.grid.row_size, sets, samples, width, count=count)
 
     def inputs(self, samples: int, count: int = 1, *, of_state: bool = False) -> Message:
         """Gradients of what each partition reads of v_t, or of o*tanh(c_t)."""
         read = self.model.state_inputs if of_state else self.model.partition.inputs
         width = max(self._sums([len(columns) for columns in read]))
-        return _message("allgather", self.grid.row_size, (samples, width), count)
+        return _message("allgather", self.grid.row_size, samples, width, count=count)
 
     def shared(self, sets: int, samples: int, count: int = 1) -> Message:
         """o*tanh(c_t), or the cotangents of outputs, from the rank that has the cell."""
-        shape = sets, samples, self.model.hidden_size
-        return _message("bcast", self.grid.row_size, shape, 0 if self.replicated else count)
+        count, width = 0 if self.replicated else count, self.model.hidden_size
+        return _message("bcast", self.grid.row_size, sets, samples, width, count=count)
 
     def gradients(self, batch: int) -> Message:
         """Sums over blocks of samples: HEAD, gradients of what no partition owns, of a section."""
         rows = max(sent_rows(block_bounds(batch), self.grid.replicas))
         shared = self.model.layout.shared
         section = max(end - begin for begin, end in pairwise(self.offsets))
-        width = HEAD + shared.stop - shared.start + section
-        return _message("allgather", self.ranks, (rows, width))
+        return _message("allgather", self.ranks, rows, HEAD + shared.stop - shared.start + section)
 
     def weights(self) -> Message:
         """All weights after a step of the optimizer."""
-        return _message("bcast", self.ranks, (self.model.layout.size,))
+        return _message("bcast", self.ranks, self.model.layout.size)
 
     def expectations(self, batch: int) -> Message:
         """Expectation values of the gates in the last time step."""
-        shape = len(GATES), max(self.samples(batch)), max(self.counts)
-        return _message("allgather", self.ranks, shape)
+        samples, width = max(self.samples(batch)), max(self.counts)
+        return _message("allgather", self.ranks, len(GATES), samples, width)
 
     def predictions(self, batch: int, steps: int) -> Message:
         """Predictions for windows of so many steps."""
-        looked_at = (steps,) if self.model.sequence else ()
-        shape = max(self.samples(batch)), *looked_at, self.model.output_size
-        return _message("allgather", self.ranks, shape)
+        looked_at = [steps] if self.model.sequence else []
+        samples, width = max(self.samples(batch)), self.model.output_size
+        return _message("allgather", self.ranks, samples, *looked_at, width)
 
     def sweep(self, samples: int, steps: int, *, back: bool = True) -> list[Message]:
         """Of one group in so many time steps, and on the way back."""
         gates, extra = len(GATES), 0
-        if self.model.extra_circuits:  # hidden VQCs but in the last step, and the readout's
+        if self.model.extra_circuits:  # one VQC's but in the last step, and the readout's
             extra = steps - 1 + (steps if self.model.sequence else 1)
         found = [
             self.outputs(gates, samples, steps),
@@ -157,8 +156,8 @@ class MessagePlan:
         """Of a training step; overlap: the samples of a group are cut, see `batch_cuts`."""
         found = [self.gradients(batch), self.weights()]
         for samples in filter(None, self.samples(batch)):
-            cuts = [0, *(batch_cuts(samples) if overlap else []), samples]
-            for begin, end in pairwise(cuts):
+            cuts = batch_cuts(samples) if overlap else []
+            for begin, end in pairwise([0, *cuts, samples]):
                 found += self.sweep(end - begin, steps)
         return found
 
@@ -180,7 +179,7 @@ class MessagePlan:
         return [sum(values[block.start : block.stop]) for block in self.grid.blocks]
 
 
-def _message(kind: Collective, ranks: int, shape: tuple[int, ...], count: int = 1) -> Message:
+def _message(kind: Collective, ranks: int, *shape: int, count: int = 1) -> Message:
     return Message(kind, ranks, shape, count if ranks > 1 else 0)
 
 
