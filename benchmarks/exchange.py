@@ -6,7 +6,7 @@ Bare: the same Allgathers and Bcasts called in a loop from C (bare_collectives.c
 mpicc). Exchange: what the recurrence does, from outputs that lie ready to v_t's summed gradients:
 packing (where a rank has several partitions: one writes into what is sent),
 `hpc_qlstm.distributed.exchange`, mpi4py, the clock of metrics.jsonl, unpacking. Recurrence:
-all of `hpc_qlstm.model.recurrence` as it runs, less the seconds that circuits took: also the cell,
+all of `hpc_qlstm.model.layer` as it runs, less the seconds that circuits took: also the cell,
 the loop over steps, and waiting for the other rank's circuits. In turn, medians over rounds of the
 slowest rank; microseconds a time step, forward and back.
 """
@@ -31,7 +31,8 @@ from hpc_qlstm import Partition
 from hpc_qlstm.distributed.exchange import RowExchange
 from hpc_qlstm.distributed.messages import MessagePlan
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.recurrence import forward, reverse
+from hpc_qlstm.model.layer import Layer
+from hpc_qlstm.model.tape import Cotangents, Sequences
 from hpc_qlstm.parallel import ProcessGrid, open_communicator
 from hpc_qlstm.parallel.grid import balanced_blocks
 
@@ -143,13 +144,14 @@ def measure(
     local = model.local_cell(blocks[comm.rank])
     flat, x = model.layout.initial(0), rng.uniform(-1, 1, (batch, STEPS, 1))
     rows = np.zeros((batch, local.weights))
+    layer = Layer(local, exchange)
 
     def by_recurrence() -> float:
         local.reset_seconds()
         begin = perf_counter()
-        (sweep,) = forward(x, model._wiring, local, exchange, flat)
-        reverse([sweep], [np.zeros_like(sweep.read)], [rows])
-        sweep.release()
+        tape = layer.forward(Sequences(flat, x))
+        tape.reverse(Cotangents(np.zeros_like(tape.outputs)), rows)
+        tape.release()
         return (perf_counter() - begin - local.seconds) / STEPS
 
     times: list[list[float]] = [[], [], []]

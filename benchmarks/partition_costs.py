@@ -18,7 +18,7 @@ from hpc_qlstm import Partition
 from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.cost import partition_costs
-from hpc_qlstm.model.sweep import Place
+from hpc_qlstm.model.tape import Place
 
 QUBITS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12)
 

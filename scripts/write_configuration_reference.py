@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from the docstrings of hpc_qlstm/config.py.
+"""Write docs/reference/configuration.md from the docstrings of hpc_qlstm/config.py.
 
 usage: python scripts/write_configuration_reference.py
 A test compares the file with what this prints.
@@ -87,5 +87,5 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    path = Path(__file__).parents[1] / "docs" / "configuration.md"
+    path = Path(__file__).parents[1] / "docs" / "reference" / "configuration.md"
     path.write_text(reference(), encoding="utf-8")

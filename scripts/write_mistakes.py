@@ -1,4 +1,4 @@
-"""Write docs/mistakes.md: every class of user mistake with the message that it gets.
+"""Write docs/reference/mistakes.md: every class of user mistake with the message that it gets.
 
 usage: python scripts/write_mistakes.py
        python scripts/write_mistakes.py --processes
@@ -105,7 +105,7 @@ def main() -> int:
             return 1 if in_processes(folder) else 0
         results = mistakes.make_all(folder)
         text = page([result["errors"] for result in results], folder)
-        (PROJECT / "docs" / "mistakes.md").write_text(text)
+        (PROJECT / "docs" / "reference" / "mistakes.md").write_text(text)
     return 0
 
 

@@ -1,4 +1,4 @@
-# What a site changes, all of it in this file. Sourced by the job scripts; see docs/slurm.md.
+# What a site changes, all of it in this file. Sourced by the job scripts; see docs/guide/slurm.md.
 
 # Modules with the site's MPI and Python, for example:
 # module load openmpi python

@@ -8,7 +8,7 @@ from typing import overload
 from hpc_qlstm.config import Config
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model.sweep import GradientMethod
+from hpc_qlstm.model.tape import GradientMethod
 
 
 def build_engines(config: Config, partitions: int, threads: int) -> Engine | Sequence[Engine]:

@@ -191,7 +191,7 @@ def _build(
         encoding=None if settings.encoding == "default" else settings.encoding,
         reupload=settings.reupload,
         sequence=settings.sequence,
-        circuits=circuits,
+        circuits=circuits or (),
         affine=settings.affine,
         extra_vqcs=settings.extra_vqcs,
         mix=settings.mix,

@@ -25,44 +25,34 @@ _MOST_CACHED = 64
 class RowExchange:
     """An Exchange of `hpc_qlstm.model` over the ranks of a row.
 
-    comm: the row; plan: of its messages; kind: of the Allgathers; `early`: Allgathers begin when
-    their data are there. Neither of the last two changes a bit.
+    comm: the row; plan: of its messages; kind: of the Allgathers, which changes no bit. `outputs`
+    and `inputs` are an Allgather each, `shared` is a Bcast, or none where every rank updates the
+    cell.
     """
 
     def __init__(self, comm: Communicator, plan: MessagePlan, kind: Kind = "blocking") -> None:
         self._comm, self._plan, self._kind = comm, plan, kind
         self.partitions = plan.grid.blocks[comm.rank]
         self.updates_cell = plan.replicated or comm.rank == 0
-        self.early = False
         self.broadcasts = not plan.replicated
         self._columns = [
             column_list(plan.grid.blocks, read) if read else ColumnList([])
             for read in (plan.model.partition.inputs, plan.model.state_inputs)
         ]
-        self._outputs = lru_cache(_MOST_CACHED)(self._make_outputs)
-        self._inputs = lru_cache(_MOST_CACHED)(self._make_inputs)
-        self._shared = lru_cache(_MOST_CACHED)(self._make_shared)
+        self.outputs = lru_cache(_MOST_CACHED)(self._outputs)
+        self.inputs = lru_cache(_MOST_CACHED)(self._inputs)
+        self.shared = lru_cache(_MOST_CACHED)(self._shared)
 
-    def outputs(self, slot: int, sets: int, batch: int) -> Outputs:
-        """See Exchange. One Allgather."""
-        return self._outputs(slot, sets, batch, self.early)
-
-    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> Inputs:
-        """See Exchange. One Allgather."""
-        return self._inputs(slot, batch, of_state, self.early)
-
-    def shared(self, slot: int, sets: int, batch: int) -> Shared:
-        """See Exchange. One Bcast, none when every rank updates the cell."""
-        return self._shared(slot, sets, batch)
-
-    def _make_outputs(self, slot: int, sets: int, batch: int, early: bool) -> Outputs:
+    def _outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> Outputs:
         return Outputs(self._gather(self._plan.outputs(sets, batch), early), self._plan.counts)
 
-    def _make_inputs(self, slot: int, batch: int, of_state: bool, early: bool) -> Inputs:
+    def _inputs(
+        self, slot: int, batch: int, *, of_state: bool = False, early: bool = False
+    ) -> Inputs:
         message = self._plan.inputs(batch, of_state=of_state)
         return Inputs(self._gather(message, early), self._columns[of_state])
 
-    def _make_shared(self, slot: int, sets: int, batch: int) -> Shared:
+    def _shared(self, slot: int, sets: int, batch: int) -> Shared:
         message = self._plan.shared(sets, batch)
         return Shared(np.empty(message.shape), self._comm.bcast if message.count else None)
 

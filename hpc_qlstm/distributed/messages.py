@@ -17,7 +17,7 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import ParallelConfig
-from hpc_qlstm.model import GATES, QLSTM
+from hpc_qlstm.model import LSTM_GATES, QLSTM
 from hpc_qlstm.model.blocks import Bounds, block_bounds, share
 from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import ProcessGrid, Traffic, process_grid
@@ -125,7 +125,7 @@ class MessagePlan:
     def expectations(self, batch: int) -> Message:
         """Expectation values of the gates in the last time step."""
         samples, width = max(self.samples(batch)), max(self.counts)
-        return _message("allgather", self.ranks, len(GATES), samples, width)
+        return _message("allgather", self.ranks, len(LSTM_GATES), samples, width)
 
     def predictions(self, batch: int, steps: int) -> Message:
         """Predictions for windows of so many steps."""
@@ -135,7 +135,7 @@ class MessagePlan:
 
     def sweep(self, samples: int, steps: int, *, back: bool = True) -> list[Message]:
         """Of one group in so many time steps, and on the way back."""
-        gates, extra = len(GATES), 0
+        gates, extra = len(LSTM_GATES), 0
         if self.model.extra_circuits:  # one VQC's but in the last step, and the readout's
             extra = steps - 1 + (steps if self.model.sequence else 1)
         found = [

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.distributed.batches import Samples
 from hpc_qlstm.distributed.exchange import RowExchange
-from hpc_qlstm.distributed.messages import HEAD, NOTES, MessagePlan, batch_cuts, sent_rows
+from hpc_qlstm.distributed.messages import HEAD, MessagePlan, batch_cuts, sent_rows
 from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
 from hpc_qlstm.model.local_cell import LocalCell
-from hpc_qlstm.model.sweep import Place
+from hpc_qlstm.model.local_model import BatchPart
+from hpc_qlstm.model.tape import Place
 from hpc_qlstm.native.numerics import add_blocks, pack_sums
 from hpc_qlstm.parallel import Communicator, ProcessGrid, together
 from hpc_qlstm.parallel.collectives import Kind
@@ -29,6 +31,22 @@ TRAINING, TESTING, PREDICTING = 0, 1, 2
 
 PREDICTION_ROWS = 4096
 """Samples that are predicted at a time."""
+
+
+@dataclass(slots=True)
+class StepResult:
+    """A batch on all ranks, the same on every rank.
+
+    gradient (n,): by the flat weights; gradient_sum: finite if all of the gradient is; notes
+    (P, NOTES): of all ranks; expectations: where they were asked for, each partition's expectation
+    values (4, B, d_h^(m)) at the last time step.
+    """
+
+    loss: float
+    gradient: Float
+    gradient_sum: float
+    notes: Float
+    expectations: list[Float] | None = None
 
 
 class DistributedModel:
@@ -64,58 +82,66 @@ class DistributedModel:
         else:
             self._exchange = self._row_exchange = RowExchange(self.row, self.plan, collectives)
         self.local = local
+        self._local = model.local_model(local, self._exchange)
         self._seed = seed
         self._sections_begin = HEAD + model.layout.shared.stop - model.layout.shared.start
         self._buffers: dict[int, tuple[Float, Float]] = {}
-        self.notes: Float = np.zeros((comm.size, NOTES))
-        self.gradient_sum = 0.0
-        """Of the newest gradient: finite if all of it is."""
 
     def loss_and_gradient(
+        self, flat: Float, x: Float | Samples, y: Float | Samples
+    ) -> tuple[float, Float]:
+        """The loss of a batch and its gradient (n,) by the flat weights; see `step`."""
+        result = self.step(flat, x, y)
+        return result.loss, result.gradient
+
+    def step(
         self,
         flat: Float,
         x: Float | Samples,
         y: Float | Samples,
-        step: tuple[int, ...] = (),
+        key: tuple[int, ...] = (),
         notes: Callable[[], Sequence[float]] = tuple,
-    ) -> tuple[float, Float]:
-        """Mean squared error of a batch and its gradient (n,) by the flat weights, on every rank.
+        *,
+        with_expectations: bool = False,
+    ) -> StepResult:
+        """Loss and gradient of a batch, on every rank.
 
         x (B, T, d_x), y (B, d_y) or (B, T, d_y): the whole batch, the same on every rank, or this
-        rank's part of it. step: which batch of the run this is, for engines that draw. notes:
-        asked, when this rank's part is computed, for up to NOTES numbers that travel along; the
-        attribute `notes` has those of all ranks afterwards. One rank's result, bit for bit, for
-        every size of the grid. Raises EngineError on every rank when a backend failed on any.
+        rank's part of it. key: which batch of the run this is, for engines that draw. notes:
+        asked, when this rank's part is computed, for up to NOTES numbers that travel along. One
+        rank's result, bit for bit, for every size of the grid. Raises EngineError on every rank
+        when a backend failed on any. with_expectations: one more Allgather.
         """
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
-        blocks = len(mine) - 1
         if x.shape[0] not in self._buffers:
             self._buffers[x.shape[0]] = self.plan.gradients(x.shape[0]).buffers()
         send, receive = self._buffers[x.shape[0]]
-        if blocks:
-            part = self.model.sample_gradients(
-                flat,
+        expectations: list[Float] | None = None
+        if len(mine) > 1:
+            part = BatchPart(
                 x[samples],
                 y[samples],
                 x.shape[0],
-                self._exchange,
-                self.local,
-                Place((self._seed, TRAINING, *step), mine[0]),
+                Place((self._seed, TRAINING, *key), mine[0]),
                 self._cuts(mine[-1] - mine[0]),
             )
-            self._pack(part, mine, send)
+            rows = self._local.gradients(flat, part, with_expectations=with_expectations)
+            expectations = rows.expectations
+            self._pack(rows, mine, send)
         own_notes = notes()
         send[0, 1 : 1 + len(own_notes)] = own_notes
         if self.comm.size > 1:
             self.comm.allgather(send, receive)
         else:
             receive[0] = send
-        self.notes = receive[:, 0, 1:HEAD].copy()
-        loss, gradient = self._add_blocks(receive, bounds, y.size)
-        self._raise_failures(loss + self.gradient_sum)
-        return loss, gradient
+        loss, gradient, total = self._add_blocks(receive, bounds, y.shape)
+        self._raise_failures(loss + total)
+        result = StepResult(loss, gradient, total, receive[:, 0, 1:HEAD].copy())
+        if with_expectations:
+            result.expectations = self._gather_expectations(expectations, x.shape[0])
+        return result
 
     def _pack(self, part: SampleGradients, bounds: Bounds, send: Float) -> None:
         """Sums over blocks of samples, or over all of them, into what this rank sends."""
@@ -140,7 +166,7 @@ class DistributedModel:
         """Predictions (n, ...) for x (n, T, d_x), on every rank; `rows` samples at a time.
 
         step: phase and epoch, first: number of the first sample, for engines that draw. Raises
-        EngineError as `loss_and_gradient`.
+        EngineError as `step`.
         """
         chunks = [
             self._predict_chunk(flat, x[k : k + rows], Place((self._seed, *step), first + k))
@@ -158,18 +184,16 @@ class DistributedModel:
         if not math.isfinite(checked):
             together(self.comm, self.local.raise_failure)
 
-    def expectations(self, samples: int) -> list[Float]:
-        """Each partition's expectation values (4, B, d_h^(m)) of the newest sweep's last step.
-
-        samples: the size B of its batch. The same on every rank. One Allgather.
-        """
+    def _gather_expectations(self, own: list[Float] | None, batch: int) -> list[Float]:
+        """Each partition's expectation values, on every rank; own: of this rank's partitions and
+        samples, None where it has no samples of the batch. One Allgather."""
         parts, row = self.model.partition, self.grid.row_size
-        own = self.local.gates.expectations
         if self.comm.size == 1:
+            assert own is not None
             return own
-        counts = self.plan.samples(samples)
-        send, receive = self.plan.expectations(samples).buffers()
-        if counts[self.grid.replica]:
+        counts = self.plan.samples(batch)
+        send, receive = self.plan.expectations(batch).buffers()
+        if own is not None:
             packed = np.concatenate(own, axis=2)
             send[:, : packed.shape[1], : packed.shape[2]] = packed
         self.comm.allgather(send, receive)
@@ -211,15 +235,10 @@ class DistributedModel:
     def _predict_chunk(self, flat: Float, x: Float, place: Place) -> Float:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
-        if self._row_exchange is not None:
-            self._row_exchange.early = False
-        part = self.model.predict_local(
-            flat,
-            x[mine[0] : mine[-1]],
-            self._exchange,
-            self.local,
-            Place(place.key, place.first + mine[0]),
-        )
+        own = x[mine[0] : mine[-1]]
+        part = None
+        if len(own):
+            part = self._local.predict(flat, own, Place(place.key, place.first + mine[0]))
         if self.comm.size == 1:
             assert part is not None
             return part
@@ -234,15 +253,16 @@ class DistributedModel:
         """Where the samples of this rank are cut, for messages to travel during computation."""
         if self._row_exchange is None:
             return []
-        cuts = batch_cuts(samples) if self.overlap else []
-        self._row_exchange.early = bool(cuts)
-        return cuts
+        return batch_cuts(samples) if self.overlap else []
 
-    def _add_blocks(self, received: Float, bounds: Bounds, values: int) -> tuple[float, Float]:
-        """Add all blocks in block order: loss per value and the gradient of the flat weights."""
+    def _add_blocks(
+        self, received: Float, bounds: Bounds, shape: tuple[int, ...]
+    ) -> tuple[float, Float, float]:
+        """Add all blocks in block order: the loss, the gradient of the flat weights, and its sum.
+
+        shape: of the whole batch's targets.
+        """
         gradient = np.empty(self.model.layout.size)
-        rows = sent_rows(bounds, self.grid.replicas)
-        loss, self.gradient_sum = add_blocks(
-            received, rows, self.plan.offsets, HEAD, self._sections_begin, gradient
-        )
-        return loss / values, gradient
+        rows, begin = sent_rows(bounds, self.grid.replicas), self._sections_begin
+        loss, total = add_blocks(received, rows, self.plan.offsets, HEAD, begin, gradient)
+        return loss / self._local.loss.count(shape), gradient, total

@@ -9,12 +9,14 @@ training results independent of how samples are spread over ranks.
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.fused import FusedGroup, GroupMember
 from hpc_qlstm.errors import InputError, UnsupportedError
 
 Gradient = Literal["adjoint", "parameter_shift", "spsa"]
@@ -81,6 +83,10 @@ class Engine(abc.ABC):
         from hpc_qlstm.engines.parameter_shift import vjp_group
 
         return vjp_group(self, circuit, features, weights, cotangent, draw)
+
+    def fuse(self, members: Sequence[GroupMember], sets: int) -> FusedGroup | None:
+        """Groups of these VQCs, `sets` a partition, in one call a step; None: not this engine."""
+        return None
 
     def take_jobs(self) -> list[JobRecord]:
         """Jobs of a backend whose results were used since this was last called."""

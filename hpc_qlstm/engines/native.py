@@ -10,6 +10,7 @@ change the last digits.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Float, Gate, Weight
 from hpc_qlstm.engines.base import Capabilities, Engine
 from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.fused import GroupMember
+from hpc_qlstm.engines.native_group import NativeGroup, NativeKernels
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.native import extension
 from hpc_qlstm.native.kernels import PRECISIONS, Precision, available_isas, find_kernel, isa
@@ -152,6 +155,15 @@ class NativeEngine(Engine):
         except (TypeError, ValueError) as error:
             raise _input_error(error, features, weights, cotangent) from None
         return outputs, gradient, to_features
+
+    def fuse(self, members: Sequence[GroupMember], sets: int) -> NativeGroup:
+        """See Engine."""
+
+        def count(executions: int) -> None:
+            self.executions += executions
+
+        plans = [self.plan(member.circuit) for member in members]
+        return NativeGroup(NativeKernels(self._kernel, self.threads, count), plans, members, sets)
 
     @property
     def kernel(self) -> extension.Kernel:

@@ -86,16 +86,16 @@ void readout(const Readout& readout, const double* hidden, std::size_t n, double
 
 void squared_errors(const Readout& readout, const double* hidden, std::size_t samples,
                     std::size_t steps, const double* target, double scale, double* loss,
-                    double* to_hidden, double* rows) {
+                    double* grad_hidden, double* rows) {
     const std::size_t units = readout.units, outputs = readout.outputs;
     std::fill_n(loss, samples, 0.0);
-    std::fill_n(to_hidden, samples * steps * units, 0.0);
+    std::fill_n(grad_hidden, samples * steps * units, 0.0);
     std::fill_n(rows, samples * outputs * (units + 1), 0.0);
     for (std::size_t sample = 0; sample < samples; ++sample) {
         double* by = rows + sample * outputs * (units + 1);
         for (std::size_t n = sample * steps; n < (sample + 1) * steps; ++n) {
             const double* h = hidden + n * units;
-            double* to = to_hidden + n * units;
+            double* to = grad_hidden + n * units;
             for (std::size_t k = 0; k < outputs; ++k) {
                 const double error = predict(readout, h, k) - target[n * outputs + k];
                 const double cotangent = scale * error;

@@ -44,11 +44,11 @@ void readout(const Readout& readout, const double* hidden, std::size_t n, double
 
 // Squared errors of the readout of hidden (samples * steps, units) beside `target` (samples *
 // steps, outputs): their sum for each sample in `loss`; `scale` / 2 times their derivatives by
-// hidden in `to_hidden`, and by weight and bias, added up over a sample's steps, in `rows`
+// hidden in `grad_hidden`, and by weight and bias, added up over a sample's steps, in `rows`
 // (samples, outputs * units + outputs).
 void squared_errors(const Readout& readout, const double* hidden, std::size_t samples,
                     std::size_t steps, const double* target, double scale, double* loss,
-                    double* to_hidden, double* rows);
+                    double* grad_hidden, double* rows);
 
 // One step of Adam (Kingma and Ba, arXiv 1412.6980) on n weights; step_size and root have the bias
 // corrections: w -= step_size m / (sqrt(v) / root + epsilon).

@@ -5,6 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <vector>
@@ -65,31 +66,51 @@ class TiedSweep {
         generation_ = partitions_.generation();
     }
 
-    void start_back(const Input<3>& to_read, const Output<2>& rows, const Output<2>& to_inputs,
+    void start_back(const Input<3>& grad_read, const Output<2>& rows, const Output<2>& grad_inputs,
                     const Input<3>& gathered, nb::object columns, std::size_t hidden_begin,
-                    const Output<3>& cotangents, const std::optional<Output<3>>& to_x) {
+                    const Output<3>& cotangents, const std::optional<Output<3>>& grad_x) {
         check_back(partitions_.back());
         const std::size_t samples = partitions_.samples();
         const auto& list = nb::cast<const ColumnList&>(columns);
-        require(started() && to_read.shape(0) == (sequence_ ? sweep_.steps() : 1) &&
-                to_read.shape(1) == samples && to_read.shape(2) == hidden_);
-        require(rows.shape(0) == samples && to_inputs.shape(0) == samples &&
-                to_inputs.shape(1) >= partitions_.features());
+        require(started() && grad_read.shape(0) == (sequence_ ? sweep_.steps() : 1) &&
+                grad_read.shape(1) == samples && grad_read.shape(2) == hidden_);
+        require(rows.shape(0) == samples && grad_inputs.shape(0) == samples &&
+                grad_inputs.shape(1) >= partitions_.features());
         check_gradients(partitions_, rows.shape(1), weights_.size(), hidden_);
-        require(gathered.shape(1) == samples && gathered.shape(2) == to_inputs.shape(1) &&
+        require(gathered.shape(1) == samples && gathered.shape(2) == grad_inputs.shape(1) &&
                 (hidden_begin == 0 || hidden_begin == inputs_));
         require(list.fits(gathered.shape(0), gathered.shape(2), inputs_ + hidden_));
         require(cotangents.shape(0) == 4 && cotangents.shape(1) == samples &&
                 cotangents.shape(2) == hidden_);
-        require(!to_x || (to_x->shape(0) == samples && to_x->shape(1) == sweep_.steps() &&
-                          to_x->shape(2) == inputs_));
-        to_read_ = to_read, rows_ = rows, to_inputs_ = to_inputs, parts_ = gathered;
-        columns_ = columns, cotangents_ = cotangents, to_x_ = to_x;
-        sweep_.start_back({to_read.data(), rows.data(), rows.shape(1), to_inputs.data(),
-                           to_inputs.shape(1), gathered.data(), &list, hidden_begin,
+        require(!grad_x || (grad_x->shape(0) == samples && grad_x->shape(1) == sweep_.steps() &&
+                          grad_x->shape(2) == inputs_));
+        grad_read_ = grad_read, rows_ = rows, grad_inputs_ = grad_inputs, parts_ = gathered;
+        columns_ = columns, cotangents_ = cotangents, grad_x_ = grad_x;
+        sweep_.start_back({grad_read.data(), rows.data(), rows.shape(1), grad_inputs.data(),
+                           grad_inputs.shape(1), gathered.data(), &list, hidden_begin,
                            hidden_begin == 0 ? hidden_ : 0, cotangents.data(),
-                           to_x ? to_x->data() : nullptr});
+                           grad_x ? grad_x->data() : nullptr});
         going_back_ = true;
+    }
+
+    void set_state(const Input<2>& h0, const Input<2>& c0) {
+        check_state(started(), h0, c0);
+        sweep_.set_state(h0.data(), c0.data());
+    }
+
+    void state(const Output<2>& c) const {
+        check_state(started() && sweep_.updates(), c, c);
+        std::copy_n(sweep_.state(), c.size(), c.data());
+    }
+
+    void set_grad_state(const Input<2>& grad_h, const Input<2>& grad_c) {
+        check_state(started() && going_back_ && sweep_.updates(), grad_h, grad_c);
+        sweep_.set_grad_state(grad_h.data(), grad_c.data());
+    }
+
+    void grad_state(const Output<2>& grad_h, const Output<2>& grad_c) const {
+        check_state(started() && going_back_ && sweep_.updates(), grad_h, grad_c);
+        sweep_.grad_state(grad_h.data(), grad_c.data());
     }
 
     // One of the steps' calls: on the way back or before it, and of those that update the cell.
@@ -101,6 +122,12 @@ class TiedSweep {
     }
 
   private:
+    template <typename A>
+    void check_state(bool possible, const A& h, const A& c) const {
+        require(possible && h.shape(0) == partitions_.samples() && h.shape(1) == hidden_ &&
+                c.shape(0) == h.shape(0) && c.shape(1) == h.shape(1));
+    }
+
     // Tied, and the gates were not begun anew with other sizes since.
     bool started() const {
         return state_.is_valid() && generation_ == partitions_.generation();
@@ -111,12 +138,12 @@ class TiedSweep {
     CellSweep sweep_;
     std::size_t hidden_ = 0, inputs_ = 0, generation_ = 0;
     bool sequence_ = false, going_back_ = false;
-    Input<3> x_, to_read_, parts_;
+    Input<3> x_, grad_read_, parts_;
     Input<1> weights_;
     Input<4> gathered_;
     Output<3> outputs_, read_, cotangents_;
-    Output<2> state_, rows_, to_inputs_;
-    std::optional<Output<3>> to_x_;
+    Output<2> state_, rows_, grad_inputs_;
+    std::optional<Output<3>> grad_x_;
 };
 
 }  // namespace
@@ -125,6 +152,31 @@ void define_cell(nb::module_& m) {
     nb::class_<Cell>(m, "Cell", "The LSTM cell over the time steps of a batch.")
         .def(nb::init<const Kernel&, std::size_t, std::size_t, bool>(), "kernel"_a, "steps"_a,
              "size"_a, "back"_a = true)
+        .def("begin",
+             [](Cell& cell, const std::optional<Plain>& c0) {
+                 require(!c0 || c0->size() == cell.size());
+                 cell.begin(c0 ? c0->data() : nullptr);
+             },
+             "c0"_a.none() = nb::none(), "A sweep follows, from c_0 (B, d_h) or zeros.")
+        .def("begin_reverse",
+             [](Cell& cell, const std::optional<Plain>& grad_c) {
+                 require(!grad_c || grad_c->size() == cell.size());
+                 cell.begin_reverse(grad_c ? grad_c->data() : nullptr);
+             },
+             "grad_c"_a.none() = nb::none(),
+             "The way back follows, from the cotangent of c_T (B, d_h) or zeros.")
+        .def("state",
+             [](const Cell& cell, const PlainOutput& c) {
+                 require(c.size() == cell.size());
+                 std::copy_n(cell.state(), c.size(), c.data());
+             },
+             "c"_a.noconvert(), "Copy c_T (B, d_h).")
+        .def("grad_state",
+             [](const Cell& cell, const PlainOutput& grad_c) {
+                 require(grad_c.size() == cell.size());
+                 std::copy_n(cell.grad_state(), grad_c.size(), grad_c.data());
+             },
+             "grad_c"_a.noconvert(), "Copy the cotangent of c_0 (B, d_h), after the way back.")
         .def("forward",
              [](Cell& cell, std::size_t t, const Plain& z, const PlainOutput& hidden) {
                  check_cell(cell, t, z.size(), hidden.size());
@@ -132,12 +184,12 @@ void define_cell(nb::module_& m) {
              },
              "t"_a, "z"_a, "hidden"_a.noconvert(), "From z (4, B, d_h) to h_t (B, d_h).")
         .def("reverse",
-             [](Cell& cell, std::size_t t, const Plain& to_hidden, const PlainOutput& to_z) {
-                 check_cell(cell, t, to_z.size(), to_hidden.size());
+             [](Cell& cell, std::size_t t, const Plain& grad_hidden, const PlainOutput& grad_z) {
+                 check_cell(cell, t, grad_z.size(), grad_hidden.size());
                  check_back(cell.back());
-                 cell.reverse(t, to_hidden.data(), to_z.data());
+                 cell.reverse(t, grad_hidden.data(), grad_z.data());
              },
-             "t"_a, "to_hidden"_a, "to_z"_a.noconvert(),
+             "t"_a, "grad_hidden"_a, "grad_z"_a.noconvert(),
              "From the cotangent of h_t (B, d_h) to that of z (4, B, d_h).");
     nb::class_<TiedSweep>(m, "CellSweep",
                           "Cell and circuits of one process, tied to the arrays of an exchange.")
@@ -145,22 +197,29 @@ void define_cell(nb::module_& m) {
         .def("start", &TiedSweep::start, "threads"_a, "x"_a, "weights"_a, "outputs"_a.noconvert(),
              "gathered"_a.noconvert(), "counts"_a, "state"_a.noconvert(), "read"_a.noconvert(),
              "sequence"_a, "updates"_a, "Tie the arrays of the way forward; h_0 = 0.")
-        .def("start_back", &TiedSweep::start_back, "to_read"_a, "rows"_a.noconvert(),
-             "to_inputs"_a.noconvert(), "gathered"_a.noconvert(), "columns"_a, "hidden_begin"_a,
-             "cotangents"_a.noconvert(), "to_x"_a.noconvert().none(),
+        .def("start_back", &TiedSweep::start_back, "grad_read"_a, "rows"_a.noconvert(),
+             "grad_inputs"_a.noconvert(), "gathered"_a.noconvert(), "columns"_a, "hidden_begin"_a,
+             "cotangents"_a.noconvert(), "grad_x"_a.noconvert().none(),
              "Tie the arrays of the way back.")
+        .def("set_state", &TiedSweep::set_state, "h0"_a, "c0"_a,
+             "h_0 and c_0 (B, d_h) instead of zeros; after start.")
+        .def("state", &TiedSweep::state, "c"_a.noconvert(), "Copy c_T (B, d_h).")
+        .def("set_grad_state", &TiedSweep::set_grad_state, "grad_h"_a, "grad_c"_a,
+             "The cotangents of h_T and c_T instead of zeros; after start_back.")
+        .def("grad_state", &TiedSweep::grad_state, "grad_h"_a.noconvert(), "grad_c"_a.noconvert(),
+             "Copy the cotangents of h_0 and c_0, after the way back.")
         .def("evaluate", &TiedSweep::run<&CellSweep::evaluate, false, false>, "t"_a,
              "Outputs of step t from the state.")
         .def("update", &TiedSweep::run<&CellSweep::update, false, true>, "t"_a,
              "The state after step t.")
-        .def("advance", &TiedSweep::run<&CellSweep::advance, false, true>, "t"_a,
+        .def("forward_step", &TiedSweep::run<&CellSweep::forward_step, false, true>, "t"_a,
              "update(t - 1), and evaluate(t).")
-        .def("turn", &TiedSweep::run<&CellSweep::turn, true, true>, "t"_a,
+        .def("cell_backward", &TiedSweep::run<&CellSweep::cell_backward, true, true>, "t"_a,
              "Cotangents of step t's outputs.")
         .def("reverse", &TiedSweep::run<&CellSweep::reverse, true, false>, "t"_a,
              "Gradients by weights and what is read.")
-        .def("collect", &TiedSweep::run<&CellSweep::collect, true, true>, "t"_a,
+        .def("scatter_input_gradients", &TiedSweep::run<&CellSweep::scatter_input_gradients, true, true>, "t"_a,
              "Add up the gathered gradients of v_t.")
-        .def("retreat", &TiedSweep::run<&CellSweep::retreat, true, true>, "t"_a,
-             "collect(t + 1), turn(t) and reverse(t).");
+        .def("backward_step", &TiedSweep::run<&CellSweep::backward_step, true, true>, "t"_a,
+             "scatter_input_gradients(t + 1), cell_backward(t) and reverse(t).");
 }

@@ -79,16 +79,16 @@ void readout_of(const Input<2>& hidden, const Input<2>& weight, const Input<1>& 
 
 void squared_errors_of(const Input<3>& hidden, const Input<2>& weight, const Input<1>& bias,
                        const Plain& target, double scale, const Output<1>& loss,
-                       const Output<3>& to_hidden, const Output<2>& rows) {
+                       const Output<3>& grad_hidden, const Output<2>& rows) {
     const std::size_t samples = hidden.shape(0), steps = hidden.shape(1), units = hidden.shape(2);
     const std::size_t outputs = bias.size();
     require(weight.shape(0) == outputs && weight.shape(1) == units &&
             target.size() == samples * steps * outputs && loss.size() == samples);
-    require(to_hidden.shape(0) == samples && to_hidden.shape(1) == steps &&
-            to_hidden.shape(2) == units && rows.shape(0) == samples &&
+    require(grad_hidden.shape(0) == samples && grad_hidden.shape(1) == steps &&
+            grad_hidden.shape(2) == units && rows.shape(0) == samples &&
             rows.shape(1) == outputs * (units + 1));
     squared_errors({weight.data(), bias.data(), units, outputs}, hidden.data(), samples, steps,
-                   target.data(), scale, loss.data(), to_hidden.data(), rows.data());
+                   target.data(), scale, loss.data(), grad_hidden.data(), rows.data());
 }
 
 // The sums of all blocks of a rank, side by side: from column 0 the losses, from column `head` the
@@ -122,7 +122,7 @@ void define_sums(nb::module_& m) {
     m.def("readout", &readout_of, "hidden"_a, "weight"_a, "bias"_a, "out"_a.noconvert(),
           "W h + b for each sample.");
     m.def("squared_errors", &squared_errors_of, "hidden"_a, "weight"_a, "bias"_a, "target"_a,
-          "scale"_a, "loss"_a.noconvert(), "to_hidden"_a.noconvert(), "rows"_a.noconvert(),
+          "scale"_a, "loss"_a.noconvert(), "grad_hidden"_a.noconvert(), "rows"_a.noconvert(),
           "Squared errors of the readout for each sample, and scale / 2 times their derivatives.");
     m.def("pack_sums", &pack_sums, "loss"_a, "shared"_a, "partitions"_a, "bounds"_a, "head"_a,
           "sent"_a.noconvert(), "Sums of all blocks: losses, shared and own gradients.");

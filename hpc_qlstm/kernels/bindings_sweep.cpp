@@ -80,14 +80,14 @@ void forward(OwnedSweep& sweep, std::size_t t, std::size_t threads, const Input<
 
 void reverse(OwnedSweep& sweep, std::size_t t, std::size_t threads,
              const Input<1>& weights, const Input<3>& cotangents, const Output<2>& rows,
-             const Output<2>& to_inputs) {
+             const Output<2>& grad_inputs) {
     if (!sweep.back()) throw nb::value_error("the sweep was begun without a way back");
     require(threads > 0 && t < sweep.steps() && cotangents.shape(0) == sweep.sets() &&
             cotangents.shape(1) == sweep.samples() && rows.shape(0) == sweep.samples() &&
-            to_inputs.shape(0) == sweep.samples() && to_inputs.shape(1) >= sweep.features());
+            grad_inputs.shape(0) == sweep.samples() && grad_inputs.shape(1) >= sweep.features());
     check_gradients(sweep, rows.shape(1), weights.size(), cotangents.shape(2));
     const StepGradient gradient{weights.data(), cotangents.data(), cotangents.shape(2),
-                                rows.data(), rows.shape(1), to_inputs.data(), to_inputs.shape(1)};
+                                rows.data(), rows.shape(1), grad_inputs.data(), grad_inputs.shape(1)};
     const nb::gil_scoped_release without_gil;
     sweep.reverse(t, threads, gradient);
 }
@@ -123,8 +123,8 @@ void define_sweeps(nb::module_& m) {
         .def("forward", &forward, "t"_a, "threads"_a, "state"_a, "x"_a, "weights"_a,
              "outputs"_a.noconvert(), "Fill outputs (sets, B, width) of step t.")
         .def("reverse", &reverse, "t"_a, "threads"_a, "weights"_a, "cotangents"_a,
-             "rows"_a.noconvert(), "to_inputs"_a.noconvert(),
-             "Add to rows (B, n), fill to_inputs (B, width).");
+             "rows"_a.noconvert(), "grad_inputs"_a.noconvert(),
+             "Add to rows (B, n), fill grad_inputs (B, width).");
     m.def("merge_columns",
           [](const Plain& parts, const std::vector<std::size_t>& counts, const PlainOutput& merged) {
               const std::size_t rows = rows_of(parts), width = parts.shape(parts.ndim() - 1);

@@ -18,7 +18,7 @@ class Cell {
         resize(steps, size, back);
     }
 
-    // For another sweep; memory is kept. c_0 = 0.
+    // For another sweep; memory is kept. c_0 = 0, and the way back begins with zeros.
     void resize(std::size_t steps, std::size_t size, bool back) {
         const std::size_t kept = back ? steps : 1;
         steps_ = steps;
@@ -27,12 +27,22 @@ class Cell {
         activations_.resize(4 * kept * size);
         cells_.resize((kept + 1) * size);
         tanh_cells_.resize(kept * size);
-        to_cell_.resize(size);
+        grad_cell_.resize(size);
         begin();
+        begin_reverse();
     }
 
-    // c_0 = 0 again, where steps that were not kept have overwritten it.
-    void begin() { std::fill_n(cells_.begin(), size_, 0.0); }
+    // c_0 of the sweep that follows: the given values, or zeros.
+    void begin(const double* c0 = nullptr) { fill(cells_, c0); }
+
+    // Where the way back begins: the cotangent of c_T, or zeros.
+    void begin_reverse(const double* grad_c = nullptr) { fill(grad_cell_, grad_c); }
+
+    // c_T, after the last step.
+    const double* state() const { return cells_.data() + (back_ ? steps_ * size_ : 0); }
+
+    // The cotangent of c_0, after the way back.
+    const double* grad_state() const { return grad_cell_.data(); }
 
     bool back() const { return back_; }
 
@@ -42,7 +52,6 @@ class Cell {
     // Steps t = 0 .. T - 1 in this order: from z [4][size] to h_t [size].
     void forward(std::size_t t, const double* z, double* hidden) {
         if (!back_) {  // c_t takes the place of c_{t-1}, element by element
-            if (t == 0) begin();
             kernel_.forward(size_, z, cells_.data(), activations_.data(), cells_.data(),
                             tanh_cells_.data(), hidden);
             return;
@@ -51,18 +60,25 @@ class Cell {
                         cells_.data() + (t + 1) * size_, tanh_cells_.data() + t * size_, hidden);
     }
 
-    // Steps t = T - 1 .. 0: from the cotangent of h_t to that of z. A sweep begins with the last.
-    void reverse(std::size_t t, const double* to_hidden, double* to_z) {
-        if (t + 1 == steps_) to_cell_.assign(size_, 0.0);
+    // Steps t = T - 1 .. 0: from the cotangent of h_t to that of z.
+    void reverse(std::size_t t, const double* grad_hidden, double* grad_z) {
         kernel_.reverse(size_, activations_.data() + 4 * t * size_, cells_.data() + t * size_,
-                        tanh_cells_.data() + t * size_, to_hidden, to_cell_.data(), to_z);
+                        tanh_cells_.data() + t * size_, grad_hidden, grad_cell_.data(), grad_z);
     }
 
   private:
+    void fill(std::vector<double>& to, const double* from) {
+        if (from) {
+            std::copy_n(from, size_, to.begin());
+        } else {
+            std::fill_n(to.begin(), size_, 0.0);
+        }
+    }
+
     const CellKernel& kernel_;
     std::size_t steps_ = 0, size_ = 0;
     bool back_ = true;
-    std::vector<double> activations_, cells_, tanh_cells_, to_cell_;
+    std::vector<double> activations_, cells_, tanh_cells_, grad_cell_;
 };
 
 }  // namespace hpc_qlstm

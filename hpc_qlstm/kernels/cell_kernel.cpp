@@ -67,25 +67,25 @@ void forward(std::size_t n, const double* z, const double* previous, double* act
 
 HPC_QLSTM_ONE_COPY void reverse_vector(std::size_t n, std::size_t at, std::size_t count,
                                        const double* activations, const double* previous,
-                                       const double* tanh_cell, const double* to_hidden,
-                                       double* to_cell, double* to_z) {
+                                       const double* tanh_cell, const double* grad_hidden,
+                                       double* grad_cell, double* grad_z) {
     const Lanes forget = load(activations + at, count);
     const Lanes take = load(activations + n + at, count);
     const Lanes candidate = load(activations + 2 * n + at, count);
     const Lanes output = load(activations + 3 * n + at, count);
-    const Lanes t = load(tanh_cell + at, count), h = load(to_hidden + at, count);
-    const Lanes c = load(to_cell + at, count) + h * (output * (1.0 - t * t));
-    store(c * (load(previous + at, count) * forget * (1.0 - forget)), count, to_z + at);
-    store(c * (candidate * take * (1.0 - take)), count, to_z + n + at);
-    store(c * (take * (1.0 - candidate * candidate)), count, to_z + 2 * n + at);
-    store(h * (t * output * (1.0 - output)), count, to_z + 3 * n + at);
-    store(c * forget, count, to_cell + at);
+    const Lanes t = load(tanh_cell + at, count), h = load(grad_hidden + at, count);
+    const Lanes c = load(grad_cell + at, count) + h * (output * (1.0 - t * t));
+    store(c * (load(previous + at, count) * forget * (1.0 - forget)), count, grad_z + at);
+    store(c * (candidate * take * (1.0 - take)), count, grad_z + n + at);
+    store(c * (take * (1.0 - candidate * candidate)), count, grad_z + 2 * n + at);
+    store(h * (t * output * (1.0 - output)), count, grad_z + 3 * n + at);
+    store(c * forget, count, grad_cell + at);
 }
 
 void reverse(std::size_t n, const double* activations, const double* previous,
-             const double* tanh_cell, const double* to_hidden, double* to_cell, double* to_z) {
+             const double* tanh_cell, const double* grad_hidden, double* grad_cell, double* grad_z) {
     for_vectors(n, [=](std::size_t at, std::size_t count) {
-        reverse_vector(n, at, count, activations, previous, tanh_cell, to_hidden, to_cell, to_z);
+        reverse_vector(n, at, count, activations, previous, tanh_cell, grad_hidden, grad_cell, grad_z);
     });
 }
 

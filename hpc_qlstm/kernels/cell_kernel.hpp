@@ -13,11 +13,11 @@ struct CellKernel {
     // lie where c_{t-1} does.
     void (*forward)(std::size_t n, const double* z, const double* previous, double* activations,
                     double* cell, double* tanh_cell, double* hidden);
-    // From the cotangent of h_t, what came back for c_t, `to_cell`, and the forward values: that of
-    // z [4][n], and that of c_{t-1} in `to_cell`.
+    // From the cotangent of h_t, what came back for c_t, `grad_cell`, and the forward values: that
+    // of z [4][n], and that of c_{t-1} in `grad_cell`.
     void (*reverse)(std::size_t n, const double* activations, const double* previous,
-                    const double* tanh_cell, const double* to_hidden, double* to_cell,
-                    double* to_z);
+                    const double* tanh_cell, const double* grad_hidden, double* grad_cell,
+                    double* grad_z);
 };
 
 }  // namespace hpc_qlstm

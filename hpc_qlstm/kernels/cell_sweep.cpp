@@ -38,47 +38,65 @@ void CellSweep::update(std::size_t t) {
     }
 }
 
-void CellSweep::advance(std::size_t t) {
+void CellSweep::forward_step(std::size_t t) {
     if (t > 0) update(t - 1);
     evaluate(t);
 }
 
 void CellSweep::start_back(const CellReverse& arrays) {
     back_ = arrays;
-    to_v_.assign(gates_.samples() * (in_.inputs + in_.hidden), 0.0);
-    to_state_.resize(gates_.samples() * in_.hidden);
+    grad_v_.assign(gates_.samples() * (in_.inputs + in_.hidden), 0.0);
+    grad_state_.resize(gates_.samples() * in_.hidden);
+    if (in_.updates) cell_.begin_reverse();
 }
 
-void CellSweep::turn(std::size_t t) {
+void CellSweep::set_state(const double* h0, const double* c0) {
+    std::copy_n(h0, gates_.samples() * in_.hidden, in_.state);
+    if (in_.updates) cell_.begin(c0);
+}
+
+void CellSweep::set_grad_state(const double* grad_h, const double* grad_c) {
+    copy_columns(grad_h, in_.hidden, gates_.samples(), in_.hidden,
+                 grad_v_.data() + back_.hidden_begin, in_.inputs + in_.hidden);
+    cell_.begin_reverse(grad_c);
+}
+
+void CellSweep::grad_state(double* grad_h, double* grad_c) const {
+    copy_columns(grad_v_.data() + back_.hidden_begin, in_.inputs + in_.hidden, gates_.samples(),
+                 in_.hidden, grad_h, in_.hidden);
+    std::copy_n(cell_.grad_state(), gates_.samples() * in_.hidden, grad_c);
+}
+
+void CellSweep::cell_backward(std::size_t t) {
     const std::size_t samples = gates_.samples(), hidden = in_.hidden;
-    copy_columns(to_v_.data() + back_.hidden_begin, in_.inputs + hidden, samples, hidden,
-                 to_state_.data(), hidden);
+    copy_columns(grad_v_.data() + back_.hidden_begin, in_.inputs + hidden, samples, hidden,
+                 grad_state_.data(), hidden);
     if (in_.sequence || t + 1 == steps()) {
-        const double* seen = back_.to_read + (in_.sequence ? t * samples * hidden : 0);
-        for (std::size_t n = 0; n < samples * hidden; ++n) to_state_[n] += seen[n];
+        const double* seen = back_.grad_read + (in_.sequence ? t * samples * hidden : 0);
+        for (std::size_t n = 0; n < samples * hidden; ++n) grad_state_[n] += seen[n];
     }
-    cell_.reverse(t, to_state_.data(), back_.cotangents);
+    cell_.reverse(t, grad_state_.data(), back_.cotangents);
 }
 
 void CellSweep::reverse(std::size_t t) {
     const StepGradient gradient{in_.weights, back_.cotangents, in_.hidden,
-                                back_.rows,  back_.row_size,   back_.to_inputs,
+                                back_.rows,  back_.row_size,   back_.grad_inputs,
                                 back_.width};
     gates_.reverse(t, in_.threads, gradient);
 }
 
-void CellSweep::collect(std::size_t t) {
+void CellSweep::scatter_input_gradients(std::size_t t) {
     const std::size_t samples = gates_.samples(), size = in_.inputs + in_.hidden;
-    std::fill(to_v_.begin(), to_v_.end(), 0.0);
-    add_columns(back_.gathered, samples, back_.width, *back_.columns, to_v_.data(), size);
-    if (back_.to_x == nullptr) return;
-    copy_columns(to_v_.data() + back_.inputs_begin, size, samples, in_.inputs,
-                 back_.to_x + t * in_.inputs, steps() * in_.inputs);
+    std::fill(grad_v_.begin(), grad_v_.end(), 0.0);
+    add_columns(back_.gathered, samples, back_.width, *back_.columns, grad_v_.data(), size);
+    if (back_.grad_x == nullptr) return;
+    copy_columns(grad_v_.data() + back_.inputs_begin, size, samples, in_.inputs,
+                 back_.grad_x + t * in_.inputs, steps() * in_.inputs);
 }
 
-void CellSweep::retreat(std::size_t t) {
-    if (t + 1 < steps()) collect(t + 1);
-    turn(t);
+void CellSweep::backward_step(std::size_t t) {
+    if (t + 1 < steps()) scatter_input_gradients(t + 1);
+    cell_backward(t);
     reverse(t);
 }
 

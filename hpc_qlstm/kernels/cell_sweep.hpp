@@ -28,24 +28,24 @@ struct CellForward {
     std::size_t hidden;
     double* read;
     bool sequence;
-    bool updates;  // whether this process updates the cell: `update`, `turn` and `collect`
+    bool updates;  // whether this process updates the cell: `update`, `cell_backward` and `scatter_input_gradients`
 };
 
-// Arrays of the way back. to_read: derivatives by `read`; rows (B, row_size): gradients of the
-// local weights are added; to_inputs (B, width): by what the circuits read, gathered as (P, B,
+// Arrays of the way back. grad_read: derivatives by `read`; rows (B, row_size): gradients of the
+// local weights are added; grad_inputs (B, width): by what the circuits read, gathered as (P, B,
 // width), of which `columns` says where in v_t they go; h_{t-1} begins there at `hidden_begin`, x_t
-// at `inputs_begin`. cotangents (4, B, d_h). to_x (B, T, d_x): by the inputs, or null.
+// at `inputs_begin`. cotangents (4, B, d_h). grad_x (B, T, d_x): by the inputs, or null.
 struct CellReverse {
-    const double* to_read;
+    const double* grad_read;
     double* rows;
     std::size_t row_size;
-    double* to_inputs;
+    double* grad_inputs;
     std::size_t width;
     const double* gathered;
     const ColumnList* columns;
     std::size_t hidden_begin, inputs_begin;
     double* cotangents;
-    double* to_x;
+    double* grad_x;
 };
 
 class CellSweep {
@@ -60,17 +60,26 @@ class CellSweep {
     // The state after step t, and what is read of it, from the gathered outputs.
     void update(std::size_t t);
     // update(t - 1), and evaluate(t).
-    void advance(std::size_t t);
+    void forward_step(std::size_t t);
 
     void start_back(const CellReverse& arrays);
     // Cotangents of step t's outputs, from what is read and from step t + 1.
-    void turn(std::size_t t);
+    void cell_backward(std::size_t t);
     // Gradients of weights and of what is read at step t, from the cotangents.
     void reverse(std::size_t t);
-    // The gathered gradients of step t's v_t; `turn` of step t - 1 needs them.
-    void collect(std::size_t t);
-    // collect(t + 1), turn(t) and reverse(t).
-    void retreat(std::size_t t);
+    // The gathered gradients of step t's v_t; `cell_backward` of step t - 1 needs them.
+    void scatter_input_gradients(std::size_t t);
+    // scatter_input_gradients(t + 1), cell_backward(t) and reverse(t).
+    void backward_step(std::size_t t);
+
+    // After `start`: h_0 and c_0 (B, d_h) instead of zeros; c0 where this process updates the cell.
+    void set_state(const double* h0, const double* c0);
+    // c_T (B, d_h), after the last `update`.
+    const double* state() const { return cell_.state(); }
+    // After `start_back`: the cotangents of h_T and c_T (B, d_h) instead of zeros.
+    void set_grad_state(const double* grad_h, const double* grad_c);
+    // The cotangents of h_0 and c_0 (B, d_h), after the way back.
+    void grad_state(double* grad_h, double* grad_c) const;
 
     std::size_t steps() const { return gates_.steps(); }
     bool updates() const { return in_.updates; }
@@ -82,7 +91,7 @@ class CellSweep {
     Cell cell_;
     CellForward in_{};
     CellReverse back_{};
-    std::vector<double> z_, to_v_, to_state_;
+    std::vector<double> z_, grad_v_, grad_state_;
 };
 
 }  // namespace hpc_qlstm

@@ -135,7 +135,7 @@ void PartitionSweep::reverse_member(std::size_t t, std::size_t m, std::size_t th
             const double* row = batch.weight_rows + (set * samples_ + b) * weights;
             for (std::size_t w = 0; w < weights; ++w) sums[set * weights + w] += row[w];
         }
-        double* to = gradient.to_inputs + b * gradient.width + feature_begin_[m];
+        double* to = gradient.grad_inputs + b * gradient.width + feature_begin_[m];
         for (std::size_t f = 0; f < features; ++f) {
             double sum = batch.feature_rows[b * features + f];
             for (std::size_t set = 1; set < sets_; ++set) {

@@ -41,15 +41,15 @@ struct StepInput {
 };
 
 // cotangents (sets, B, hidden) of all partitions' outputs; rows (B, row_size), to which weight
-// gradients are added; to_inputs (B, width), of which the members' features fill the first columns
-// one after the other, summed over the sets.
+// gradients are added; grad_inputs (B, width), of which the members' features fill the first
+// columns one after the other, summed over the sets.
 struct StepGradient {
     const double* weights;
     const double* cotangents;
     std::size_t hidden;
     double* rows;
     std::size_t row_size;
-    double* to_inputs;
+    double* grad_inputs;
     std::size_t width;
 };
 

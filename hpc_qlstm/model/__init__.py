@@ -1,8 +1,21 @@
-"""The QLSTM: cell, recurrence, readout, weights."""
+"""The QLSTM: cell, layer, readout, losses, weights."""
 
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import LSTM_GATES
+from hpc_qlstm.model.cell import LSTM_GATES as GATES
 from hpc_qlstm.model.exchange import Exchange, LocalExchange
-from hpc_qlstm.model.qlstm import QLSTM, SampleGradients
+from hpc_qlstm.model.local_model import SampleGradients
+from hpc_qlstm.model.losses import Loss
+from hpc_qlstm.model.qlstm import QLSTM, Vjp
 from hpc_qlstm.model.weights import WeightLayout
 
-__all__ = ["GATES", "QLSTM", "Exchange", "LocalExchange", "SampleGradients", "WeightLayout"]
+__all__ = [
+    "GATES",
+    "LSTM_GATES",
+    "QLSTM",
+    "Exchange",
+    "LocalExchange",
+    "Loss",
+    "SampleGradients",
+    "Vjp",
+    "WeightLayout",
+]

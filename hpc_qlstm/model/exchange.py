@@ -4,8 +4,8 @@ The model is written once, for one process and for many. It computes the partiti
 packs what others need, and asks an Exchange for the rest. This module has the protocol and its
 trivial implementation; the one over MPI is in `hpc_qlstm.distributed.exchange`.
 
-A batch may be cut into parts that go through the time steps side by side (`slot` counts them), so
-that what one part has to say travels while another one computes.
+A batch may be cut into microbatches that go through the time steps side by side (`slot` is their
+number), so that the messages of one travel while another one computes.
 """
 
 from __future__ import annotations
@@ -122,10 +122,15 @@ class Exchange(Protocol):
     def broadcasts(self) -> bool:
         """Whether other ranks of the row get the cell's values from this one."""
 
-    def outputs(self, slot: int, sets: int, batch: int) -> Outputs:
-        """The gathering of outputs of groups of so many VQCs a partition."""
+    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> Outputs:
+        """The gathering of outputs of groups of `sets` VQCs a partition.
 
-    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> Inputs:
+        early: messages begin when their data are there, to travel during computation.
+        """
+
+    def inputs(
+        self, slot: int, batch: int, *, of_state: bool = False, early: bool = False
+    ) -> Inputs:
         """The gathering of gradients of v_t; of_state: of o*tanh(c_t), by the extra VQCs."""
 
     def shared(self, slot: int, sets: int, batch: int) -> Shared:
@@ -149,11 +154,13 @@ class LocalExchange:
             for columns in self._columns
         ]
 
-    def outputs(self, slot: int, sets: int, batch: int) -> Outputs:
+    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> Outputs:
         """See Exchange."""
         return Outputs(Here(sets, batch, self._hidden_size), [self._hidden_size])
 
-    def inputs(self, slot: int, batch: int, *, of_state: bool = False) -> Inputs:
+    def inputs(
+        self, slot: int, batch: int, *, of_state: bool = False, early: bool = False
+    ) -> Inputs:
         """See Exchange."""
         width = sum(map(len, self._columns[of_state]))
         return Inputs(Here(batch, width), self._lists[of_state])

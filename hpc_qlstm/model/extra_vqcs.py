@@ -1,7 +1,7 @@
-"""The two extra VQCs of the six-VQC cell in the recurrence (N_extra = 2, equation 12).
+"""The two extra VQCs of the six-VQC cell over the time steps (N_extra = 2, equation 12).
 
-One maps o*tanh(c_t) to h_t, at all steps but the last; the other maps it to what the readout sees,
-at the steps where it looks. Every rank needs their outputs.
+One maps o*tanh(c_t) to h_t, at all steps but the last unless h_T is wanted; the other maps it to
+what the readout sees, at the steps where it looks. Every rank needs their outputs.
 """
 
 from __future__ import annotations
@@ -11,32 +11,25 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.model.exchange import Exchange
 from hpc_qlstm.model.local_cell import LocalCell
-from hpc_qlstm.model.sweep import Place
+from hpc_qlstm.model.tape import Microbatch, Sequences
 
 
 class ExtraVqcs:
-    """Both VQCs, of a cell that has them, on one part of a batch; collective on the row."""
+    """Both VQCs, of a cell that has them, on one part of a batch; collective on the group."""
 
     def __init__(
-        self,
-        local: LocalCell,
-        exchange: Exchange,
-        slot: int,
-        flat: Float,
-        x: Float,
-        place: Place,
-        sequence: bool,
-        *,
-        back: bool,
+        self, local: LocalCell, exchange: Exchange, given: Sequences, part: Microbatch
     ) -> None:
         assert local.hidden is not None
         assert local.prediction is not None
-        batch, self._steps, _ = x.shape
-        self._exchange, self._slot, self._sequence = exchange, slot, sequence
-        self._outputs = exchange.outputs(slot, 1, batch)
+        batch, self._steps, _ = given.x.shape
+        self._exchange, self._given = exchange, given
+        self._slot, self._early = part.number, part.count > 1
+        self._outputs = exchange.outputs(self._slot, 1, batch, early=self._early)
         send = self._outputs.send
-        self._hidden = local.hidden.begin(flat, x, place, send, back=back)
-        self._prediction = local.prediction.begin(flat, x, place, send, back=back)
+        arguments = given.flat, given.x, given.place, send
+        self._hidden = local.hidden.begin(*arguments, back=given.back)
+        self._prediction = local.prediction.begin(*arguments, back=given.back)
 
     def hidden(self, t: int, state: Float) -> Float:
         """h_t (B, d_h) from o*tanh(c_t) (B, d_h)."""
@@ -53,32 +46,32 @@ class ExtraVqcs:
         return seen
 
     def start_back(self, rows: Float) -> None:
-        """Begin the way back; rows (B, R): see `CellSweep.start_back`."""
+        """Begin the way back; rows (B, R): see `CellTape.start_back`."""
         self._rows = rows
         batch = rows.shape[0]
-        self._inputs = self._exchange.inputs(self._slot, batch, of_state=True)
+        self._inputs = self._exchange.inputs(self._slot, batch, of_state=True, early=self._early)
         self._cotangents = self._exchange.shared(self._slot, 1, batch)
         self._hidden.begin_reverse()
         self._prediction.begin_reverse()
 
-    def reverse(self, t: int, to_read: Float, to_hidden: Float) -> Float:
+    def reverse(self, t: int, grad_seen: Float, grad_hidden: Float) -> Float:
         """Step t back: from the cotangents of both outputs (B, d_h) to that of o*tanh(c_t), on
         ranks that update the cell."""
-        to_state = np.zeros(to_read.shape)
+        grad_state = np.zeros(grad_seen.shape)
         used = []
-        if t == self._steps - 1 or self._sequence:
-            used.append((self._prediction, self._call(t), to_read))
-        if t < self._steps - 1:
-            used.append((self._hidden, t, to_hidden))
-        for sweep, step, cotangent in used:
+        if t == self._steps - 1 or self._given.sequence:
+            used.append((self._prediction, self._call(t), grad_seen))
+        if t < self._steps - 1 or self._given.final_state:
+            used.append((self._hidden, t, grad_hidden))
+        for tape, step, cotangent in used:
             buffer = self._cotangents.buffer
             if self._exchange.updates_cell:
                 buffer[0] = cotangent
             self._cotangents.share()
-            sweep.reverse(step, buffer, self._rows, self._inputs.send)
+            tape.reverse(step, buffer, self._rows, self._inputs.send)
             self._inputs.start()
-            self._inputs.finish(to_state if self._exchange.updates_cell else None)
-        return to_state
+            self._inputs.finish(grad_state if self._exchange.updates_cell else None)
+        return grad_state
 
     def release(self) -> None:
         """Over: memory may serve the next batch."""
@@ -87,4 +80,4 @@ class ExtraVqcs:
 
     def _call(self, t: int) -> int:
         """The number of the prediction VQC's call at step t."""
-        return t if self._sequence else 0
+        return t if self._given.sequence else 0

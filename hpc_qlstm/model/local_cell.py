@@ -1,4 +1,4 @@
-"""All VQCs of a cell that one process owns: the four gates, and the two of the six-VQC cell."""
+"""All VQCs of a cell that one process owns: the lstm gates, and the two of the six-VQC cell."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines.base import Engine, Gradient
+from hpc_qlstm.engines.fused import FusedGroup
 from hpc_qlstm.model.cell import Cell
-from hpc_qlstm.model.gates import LocalGates
-from hpc_qlstm.model.weights import Group
+from hpc_qlstm.model.tape import Wiring
+from hpc_qlstm.model.vqc_group import VqcGroup
+from hpc_qlstm.model.weights import Group, WeightLayout
 
 _MOST_KEPT = 8
 """Sizes of batches that memory is kept for; a run has two or three."""
@@ -23,24 +25,39 @@ class LocalCell:
 
     hidden maps o*tanh(c_t) to h_t, prediction maps it to what the readout sees (Chen, Yoo and Fang
     2020; the paper's N_extra = 2, equation 12); both are None where the cell has four VQCs.
-    weights: in the section of the flat vector that the partitions own.
     """
 
     partitions: range
-    weights: int
-    gates: LocalGates
-    hidden: LocalGates | None = None
-    prediction: LocalGates | None = None
+    layout: WeightLayout
+    wiring: Wiring
+    gates: VqcGroup
+    hidden: VqcGroup | None = None
+    prediction: VqcGroup | None = None
     _cells: dict[tuple[int, int, bool], list[Cell]] = field(default_factory=dict, repr=False)
     _arrays: dict[tuple[int, ...], Float] = field(default_factory=dict, repr=False)
 
-    def take_cell(self, steps: int, batch: int, hidden_size: int, *, back: bool) -> Cell:
-        """A cell for a sweep, which `give_cell` gives back: its memory costs more than its use."""
+    @property
+    def fused(self) -> FusedGroup | None:
+        """The lstm gates of an engine that updates the cell in the same call as the circuits.
+
+        None where the engine offers none, or something comes between the gates and the cell, or
+        after it: mixing, extra VQCs.
+        """
+        return None if self.layout.mix or self.hidden is not None else self.gates.fused
+
+    @property
+    def weights(self) -> int:
+        """Weights in the section of the flat vector that the partitions own."""
+        section = self.layout.section(self.partitions)
+        return int(section.stop - section.start)
+
+    def take_cell(self, steps: int, batch: int, *, back: bool) -> Cell:
+        """A cell for a tape, which `give_cell` gives back: its memory costs more than its use."""
         free = self._cells.get((steps, batch, back))
-        return free.pop() if free else Cell(steps, batch, hidden_size, back=back)
+        return free.pop() if free else Cell(steps, batch, self.wiring.hidden_size, back=back)
 
     def give_cell(self, cell: Cell, steps: int, batch: int, *, back: bool) -> None:
-        """The sweep is over."""
+        """The tape is over."""
         key = (steps, batch, back)
         if key not in self._cells and len(self._cells) >= _MOST_KEPT:
             self._cells.clear()
@@ -58,7 +75,7 @@ class LocalCell:
         return array
 
     @property
-    def groups(self) -> Iterator[tuple[Group, LocalGates]]:
+    def groups(self) -> Iterator[tuple[Group, VqcGroup]]:
         """The groups that are there, by name, in the order of their weights."""
         yield "gates", self.gates
         if self.hidden is not None and self.prediction is not None:

@@ -1,7 +1,7 @@
-"""The linear readout of the hidden state and the squared error, both independent of batch splits.
+"""The linear readout of the layer's outputs, independent of how a batch is split.
 
-A matrix product from BLAS may round differently for different batch sizes; the sums of
-`kernels/batch_sums.hpp` run over the hidden units of one sample in a fixed order.
+A matrix product from BLAS may round differently for different batch sizes; these sums run over the
+hidden units of one sample in a fixed order (`kernels/batch_sums.hpp`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.native import numerics
 
 
-def predict(read: Float, weight: Float, bias: Float) -> Float:
-    """W h + b for read (T, B, d_h), weight (d_y, d_h), bias (d_y,); returns (B, T, d_y)."""
-    hidden = _by_sample(read)
+def predict(outputs: Float, weight: Float, bias: Float) -> Float:
+    """W h + b for outputs (T, B, d_h), weight (d_y, d_h), bias (d_y,); returns (B, T, d_y)."""
+    hidden = by_sample(outputs)
     result: Float = np.empty((*hidden.shape[:2], bias.shape[0]))
     numerics.readout(
         hidden.reshape(-1, hidden.shape[2]), weight, bias, result.reshape(-1, bias.shape[0])
@@ -22,26 +22,28 @@ def predict(read: Float, weight: Float, bias: Float) -> Float:
     return result
 
 
-def squared_errors(
-    read: Float, weight: Float, bias: Float, target: Float, scale: float
-) -> tuple[Float, Float, Float]:
-    """Squared errors of each sample's predictions beside target (B, T * d_y), and derivatives.
+def pull_back(outputs: Float, weight: Float, cotangent: Float) -> tuple[Float, Float]:
+    """From the cotangent (B, T, d_y) of the predictions to that of outputs (T, B, d_h).
 
-    Gives the errors' sum of each sample (B,), and `scale` / 2 times its derivatives by read
-    (T, B, d_h) and, for each sample, by weight and bias (B, d_y * d_h + d_y).
+    The second value has for each sample the gradients of weight and bias, (B, d_y * d_h + d_y).
     """
-    steps, samples, units = read.shape
-    loss: Float = np.empty(samples)
-    to_hidden: Float = np.empty((samples, steps, units))
-    rows: Float = np.empty((samples, bias.shape[0] * (units + 1)))
-    numerics.squared_errors(_by_sample(read), weight, bias, target, scale, loss, to_hidden, rows)
-    to_read = to_hidden.reshape(1, samples, units) if steps == 1 else to_hidden.swapaxes(0, 1)
-    return loss, to_read, rows
+    hidden = by_sample(outputs)
+    grad_hidden: Float = np.add.reduce(cotangent[..., None] * weight, axis=2)
+    by_weight = np.add.reduce(cotangent[..., None] * hidden[:, :, None, :], axis=1)
+    by_bias = np.add.reduce(cotangent, axis=1)
+    rows = np.concatenate([by_weight.reshape(len(hidden), -1), by_bias], axis=1)
+    return by_step(grad_hidden), rows
 
 
-def _by_sample(read: Float) -> Float:
+def by_sample(outputs: Float) -> Float:
     """(T, B, d_h) as (B, T, d_h), contiguous; a view where T is 1."""
-    steps, samples, units = read.shape
+    steps, samples, units = outputs.shape
     if steps == 1:
-        return read.reshape(samples, 1, units)
-    return np.ascontiguousarray(read.swapaxes(0, 1))
+        return outputs.reshape(samples, 1, units)
+    return np.ascontiguousarray(outputs.swapaxes(0, 1))
+
+
+def by_step(hidden: Float) -> Float:
+    """(B, T, d_h) as (T, B, d_h)."""
+    samples, steps, units = hidden.shape
+    return hidden.reshape(1, samples, units) if steps == 1 else hidden.swapaxes(0, 1)

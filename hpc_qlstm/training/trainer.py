@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import asdict
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +21,7 @@ from hpc_qlstm.distributed.diagnostics import (
     expectation_variances,
     gradient_norms,
 )
-from hpc_qlstm.distributed.model import TESTING
+from hpc_qlstm.distributed.model import TESTING, StepResult
 from hpc_qlstm.distributed.rank_reports import EpochReport, gather_report
 from hpc_qlstm.distributed.scores import score
 from hpc_qlstm.errors import EngineError, TrainingError
@@ -37,28 +37,8 @@ from hpc_qlstm.runs.compatibility import (
 )
 from hpc_qlstm.runs.metrics import Record
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
+from hpc_qlstm.training.state import RunContent, State, restored, snapshot
 from hpc_qlstm.training.stopping import StopRequested
-
-
-@dataclass
-class State:
-    """Where training stands: what a checkpoint holds, in the form the loop works on.
-
-    batch and losses: batches done of the epoch under way, and their losses; counts: the circuits
-    that this epoch has run so far on all ranks, see `CircuitCounts`; diagnostics: of its first
-    batch, rows of variances (4, M) and gradient norms, empty before.
-    """
-
-    weights: Float
-    epoch: int = 0
-    batch: int = 0
-    losses: list[float] = field(default_factory=list)
-    counts: CircuitCounts = field(default_factory=CircuitCounts)
-    diagnostics: Float = field(default_factory=lambda: np.empty(0))
-    best: Float = field(default_factory=lambda: np.empty(0))
-    best_epoch: int = 0
-    best_loss: float = math.inf
-    history: list[Record] = field(default_factory=list)
 
 
 class Trainer:
@@ -122,10 +102,11 @@ class Trainer:
             with np.errstate(over="ignore", invalid="ignore"):
                 for number, batch in enumerate(left, state.batch):
                     begin = perf_counter()
-                    state.losses.append(self._train_batch(batch, rate, number, counter))
+                    result = self._train_batch(batch, rate, number, counter)
+                    state.losses.append(result.loss)
                     self.step_seconds.append(perf_counter() - begin)
                     state.batch = number + 1
-                    self._act_on_notes(before)
+                    self._act_on_notes(result.notes, before)
             counter.evaluating()
             data, step = self.data, (TESTING, state.epoch)
             test = score(self.model, state.weights, data.test, data.test_count, step)
@@ -166,12 +147,12 @@ class Trainer:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def _act_on_notes(self, before: CircuitCounts) -> None:
+    def _act_on_notes(self, notes: Float, before: CircuitCounts) -> None:
         """After a batch: what all ranks have run, and whether any of them wants to stop."""
-        requests, executed, calibrated = np.add.reduce(self.model.notes, axis=0).tolist()
+        requests, executed, calibrated = np.add.reduce(notes, axis=0).tolist()
         self.state.counts = before + CircuitCounts(int(executed), 0, int(calibrated))
         if requests:
-            raise StopRequested(int(self.model.notes[:, 0].max()))
+            raise StopRequested(int(notes[:, 0].max()))
         if self.state.batch < self.batches:
             self.after_batch()
 
@@ -193,55 +174,7 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """The whole state, copied, to be made a checkpoint later. Local."""
-        state = replace(
-            self.state,
-            weights=self.state.weights.copy(),
-            losses=list(self.state.losses),
-            history=list(self.state.history),
-        )
-        optimizer = {name: array.copy() for name, array in self._optimizer.state.items()}
-        make = partial(self._checkpoint, state, optimizer, self._optimizer.steps)
-        return Snapshot((state.epoch, state.batch), state.best_epoch, make)
-
-    def _checkpoint(self, state: State, optimizer: dict[str, Float], steps: int) -> Checkpoint:
-        views = self.model.model.layout.views
-        config, data = self._constant
-        return Checkpoint(
-            config=config,
-            epoch=state.epoch,
-            batch=state.batch,
-            progress={
-                "losses": np.array(state.losses),
-                "circuits": state.counts.to_array(),
-                "diagnostics": state.diagnostics,
-            },
-            weights=views(state.weights),
-            optimizer=optimizer,
-            optimizer_steps=steps,
-            history=state.history,
-            best=views(state.best),
-            best_epoch=state.best_epoch,
-            best_loss=state.best_loss,
-            seed=self._training.seed,
-            data=data,
-        )
-
-    @cached_property
-    def _constant(self) -> tuple[str, dict[str, Float]]:
-        """What all checkpoints of a run have in common: the configuration, and the data."""
-        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
-        data = {
-            "fingerprint": fingerprint(self.data),
-            "circuits": circuits_fingerprint(self._circuits),
-        }
-        for name, scaler in scalers.items():
-            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
-        return config_text(self.config), data
-
-    @property
-    def _circuits(self) -> tuple[Circuit, ...]:
-        model = self.model.model
-        return (*model.circuits, *model.extra_circuits)
+        return snapshot(self.state, self._optimizer, self._run)
 
     def restore(self, stored: Checkpoint) -> None:
         """Go on from a checkpoint. Local; raises InputError for another model's or other data's."""
@@ -253,40 +186,49 @@ class Trainer:
         require_same_data(stored, self.data, self.config.data.source)
         require_same_circuits(stored, self._circuits)
         self._optimizer.restore(stored.optimizer_steps, stored.optimizer)
-        progress = stored.progress
-        self.state = State(
-            layout.flatten(stored.weights),
-            stored.epoch,
-            stored.batch,
-            progress["losses"].tolist() if stored.batch else [],
-            CircuitCounts.from_array(progress["circuits"]) if progress else CircuitCounts(),
-            progress.get("diagnostics", np.empty(0)),
-            layout.flatten(stored.best),
-            stored.best_epoch,
-            stored.best_loss,
-            list(stored.history),
-        )
+        self.state = restored(stored, layout)
 
-    def _train_batch(self, batch: Batch, rate: float, number: int, counter: LocalCounter) -> float:
+    @cached_property
+    def _run(self) -> RunContent:
+        """What all checkpoints of a run have in common: the configuration, and the data."""
+        scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
+        data = {
+            "fingerprint": fingerprint(self.data),
+            "circuits": circuits_fingerprint(self._circuits),
+        }
+        for name, scaler in scalers.items():
+            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
+        layout = self.model.model.layout
+        return RunContent(config_text(self.config), data, layout, self._training.seed)
+
+    @property
+    def _circuits(self) -> tuple[Circuit, ...]:
+        model = self.model.model
+        return (*model.circuits, *model.extra_circuits)
+
+    def _train_batch(
+        self, batch: Batch, rate: float, number: int, counter: LocalCounter
+    ) -> StepResult:
         weights, (x, y) = self.state.weights, batch
 
         def notes() -> tuple[int, int, int]:
             return self.wants_to_stop(), *counter.so_far()
 
-        loss, gradient = self.model.loss_and_gradient(
-            weights, x, y, (self.state.epoch, number), notes
+        result = self.model.step(
+            weights, x, y, (self.state.epoch, number), notes, with_expectations=number == 0
         )
-        self._require_finite(f"batch {number + 1}: the loss", loss)
-        self._require_finite(f"batch {number + 1}: the gradient", self.model.gradient_sum)
-        if number == 0:
-            values = self.model.expectations(x.shape[0])
+        gradient = result.gradient
+        self._require_finite(f"batch {number + 1}: the loss", result.loss)
+        self._require_finite(f"batch {number + 1}: the gradient", result.gradient_sum)
+        if result.expectations is not None:
             norms = gradient_norms(self.model.model.layout, gradient)
-            self.state.diagnostics = np.concatenate([expectation_variances(values), norms])
+            variances = expectation_variances(result.expectations)
+            self.state.diagnostics = np.concatenate([variances, norms])
         if self.model.comm.rank == 0:
             clip(gradient, self._training.clip_norm)
             self._optimizer.step(weights, gradient, rate)
         self.model.share_weights(weights)
-        return loss
+        return result
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):

@@ -74,4 +74,4 @@ def test_the_documentation_has_the_messages(results):
     found, files = results(None)
     folder = next(iter(files)).parent
     page = module.page([result["errors"] for result in found], folder)
-    assert page == (Path(__file__).parents[2] / "docs" / "mistakes.md").read_text()
+    assert page == (Path(__file__).parents[2] / "docs" / "reference" / "mistakes.md").read_text()

@@ -43,8 +43,8 @@ struct Problem {
             const bool own = n / (kSets * kSamples * width) % parts == 0;
             if (own && n % width >= 2) gathered[n] = 0.0;
         }
-        to_read = normal(kSteps * kSamples * hidden);
-        to_inputs = normal(parts * kSteps * kSamples * 2);
+        grad_read = normal(kSteps * kSamples * hidden);
+        grad_inputs = normal(parts * kSteps * kSamples * 2);
         columns.add(0, 0, 0);
         columns.add(0, 1, static_cast<std::uint32_t>(hidden));
         if (parts == 2) {
@@ -58,7 +58,7 @@ struct Problem {
     }
 
     std::size_t hidden, parts, width;
-    Numbers x, weights, gathered, to_read, to_inputs;
+    Numbers x, weights, gathered, grad_read, grad_inputs;
     ColumnList columns;
 };
 
@@ -79,41 +79,41 @@ Numbers step_by_step(const Problem& p, const Kernel& kernel, PartitionSweep& gat
         if (sequence || t + 1 == kSteps) all.insert(all.end(), state.begin(), state.end());
     }
     const std::size_t size = p.hidden + kInputs;
-    Numbers to_v(kSamples * size, 0.0), to_state(kSamples * p.hidden);
+    Numbers grad_v(kSamples * size, 0.0), grad_state(kSamples * p.hidden);
     Numbers rows(kSamples * kSets * 2, 0.0), cotangents(kSets * kSamples * p.hidden);
-    Numbers to_x(kSamples * kSteps * kInputs);
+    Numbers grad_x(kSamples * kSteps * kInputs);
     for (std::size_t t = kSteps; t-- > 0;) {
         for (std::size_t b = 0; b < kSamples; ++b) {
             for (std::size_t u = 0; u < p.hidden; ++u) {
                 const std::size_t n = b * p.hidden + u;
-                to_state[n] = to_v[b * size + u];
-                if (sequence) to_state[n] += p.to_read[t * kSamples * p.hidden + n];
-                if (!sequence && t + 1 == kSteps) to_state[n] += p.to_read[n];
+                grad_state[n] = grad_v[b * size + u];
+                if (sequence) grad_state[n] += p.grad_read[t * kSamples * p.hidden + n];
+                if (!sequence && t + 1 == kSteps) grad_state[n] += p.grad_read[n];
             }
         }
-        cell.reverse(t, to_state.data(), cotangents.data());
-        Numbers gathered(p.to_inputs.begin() + static_cast<std::ptrdiff_t>(t * p.parts * kSamples * 2),
-                         p.to_inputs.begin() +
+        cell.reverse(t, grad_state.data(), cotangents.data());
+        Numbers gathered(p.grad_inputs.begin() + static_cast<std::ptrdiff_t>(t * p.parts * kSamples * 2),
+                         p.grad_inputs.begin() +
                              static_cast<std::ptrdiff_t>((t + 1) * p.parts * kSamples * 2));
         gates.reverse(t, 1, {p.weights.data(), cotangents.data(), p.hidden, rows.data(), kSets * 2,
                              gathered.data(), 2});
-        to_v.assign(to_v.size(), 0.0);
+        grad_v.assign(grad_v.size(), 0.0);
         for (const Added& run : p.columns.columns) {
             for (std::size_t b = 0; b < kSamples; ++b) {
                 for (std::size_t k = 0; k < run.count; ++k) {
-                    to_v[b * size + run.to + k] +=
+                    grad_v[b * size + run.to + k] +=
                         gathered[(run.part * kSamples + b) * 2 + run.from + k];
                 }
             }
         }
         for (std::size_t b = 0; b < kSamples; ++b) {
             for (std::size_t k = 0; k < kInputs; ++k) {
-                to_x[(b * kSteps + t) * kInputs + k] = to_v[b * size + p.hidden + k];
+                grad_x[(b * kSteps + t) * kInputs + k] = grad_v[b * size + p.hidden + k];
             }
         }
     }
     all.insert(all.end(), rows.begin(), rows.end());
-    all.insert(all.end(), to_x.begin(), to_x.end());
+    all.insert(all.end(), grad_x.begin(), grad_x.end());
     return all;
 }
 
@@ -130,7 +130,7 @@ Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, boo
     std::vector<Numbers> sent;
     for (std::size_t t = 0; t < kSteps; ++t) {
         if (fused) {
-            sweep.advance(t);
+            sweep.forward_step(t);
         } else {
             sweep.evaluate(t);
         }
@@ -149,23 +149,23 @@ Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, boo
     }
     if (!back) return all;
     Numbers rows(kSamples * kSets * 2, 0.0), cotangents(kSets * size);
-    Numbers to_inputs(p.parts * kSamples * 2), to_x(kSamples * kSteps * kInputs);
-    sweep.start_back({p.to_read.data(), rows.data(), kSets * 2, to_inputs.data(), 2,
-                      to_inputs.data(), &p.columns, 0, p.hidden, cotangents.data(), to_x.data()});
+    Numbers grad_inputs(p.parts * kSamples * 2), grad_x(kSamples * kSteps * kInputs);
+    sweep.start_back({p.grad_read.data(), rows.data(), kSets * 2, grad_inputs.data(), 2,
+                      grad_inputs.data(), &p.columns, 0, p.hidden, cotangents.data(), grad_x.data()});
     for (std::size_t t = kSteps; t-- > 0;) {
         if (fused) {
-            sweep.retreat(t);
+            sweep.backward_step(t);
         } else {
-            sweep.turn(t);
+            sweep.cell_backward(t);
             sweep.reverse(t);
         }
-        for (std::size_t n = kSamples * 2; n < to_inputs.size(); ++n) {
-            to_inputs[n] = p.to_inputs[t * p.parts * kSamples * 2 + n];
+        for (std::size_t n = kSamples * 2; n < grad_inputs.size(); ++n) {
+            grad_inputs[n] = p.grad_inputs[t * p.parts * kSamples * 2 + n];
         }
-        if (!fused || t == 0) sweep.collect(t);
+        if (!fused || t == 0) sweep.scatter_input_gradients(t);
     }
     all.insert(all.end(), rows.begin(), rows.end());
-    all.insert(all.end(), to_x.begin(), to_x.end());
+    all.insert(all.end(), grad_x.begin(), grad_x.end());
     return all;
 }
 

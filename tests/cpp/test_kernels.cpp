@@ -232,7 +232,7 @@ void compare_cells() {
         for (std::size_t size : {0, 1, 7, 8, 37}) {
             const std::size_t steps = 2;
             Cell cell(kernel, steps, size);
-            Numbers hidden(size), c(size, 0.0), to_z(4 * size);
+            Numbers hidden(size), c(size, 0.0), grad_z(4 * size);
             for (std::size_t t = 0; t < steps; ++t) {
                 const Numbers z = normal(4 * size);
                 cell.forward(t, z.data(), hidden.data());
@@ -243,8 +243,8 @@ void compare_cells() {
                     expect(error < 1e-14, "cell", kernel, false, error);
                 }
             }
-            const Numbers to_hidden = normal(size);
-            for (std::size_t t = steps; t-- > 0;) cell.reverse(t, to_hidden.data(), to_z.data());
+            const Numbers grad_hidden = normal(size);
+            for (std::size_t t = steps; t-- > 0;) cell.reverse(t, grad_hidden.data(), grad_z.data());
         }
     }
 }

@@ -67,18 +67,18 @@ void compare(const Kernel& kernel, std::size_t count) {
         PartitionSweep sweep(kernel, members, sets);
         sweep.begin(steps, samples);
         Numbers outputs(steps * sets * samples * hidden), rows(samples * weights, 0.0);
-        Numbers to_inputs(steps * samples * features);
+        Numbers grad_inputs(steps * samples * features);
         for (std::size_t t = 0; t < steps; ++t) {
             const StepInput in{state.data(), 4, x.data() + t * inputs, steps * inputs, flat.data()};
             sweep.forward(t, threads, in, outputs.data() + t * sets * samples * hidden, hidden);
         }
         for (std::size_t t = steps; t-- > 0;) {
             const StepGradient gradient{flat.data(), cotangents.data(), hidden, rows.data(), weights,
-                                        to_inputs.data() + t * samples * features, features};
+                                        grad_inputs.data() + t * samples * features, features};
             sweep.reverse(t, threads, gradient);
         }
         outputs.insert(outputs.end(), rows.begin(), rows.end());
-        outputs.insert(outputs.end(), to_inputs.begin(), to_inputs.end());
+        outputs.insert(outputs.end(), grad_inputs.begin(), grad_inputs.end());
         return outputs;
     };
     const Numbers one = run(1);

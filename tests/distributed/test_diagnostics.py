@@ -13,7 +13,7 @@ from hpc_qlstm import load_config
 from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.build.sources import build_dataset
 from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.model.sweep import Place
+from hpc_qlstm.model.tape import Place
 from hpc_qlstm.runs.checkpoint import find_checkpoints, position
 
 

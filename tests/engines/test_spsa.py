@@ -7,7 +7,7 @@ import hpc_qlstm
 from hpc_qlstm.circuits.circuit import Circuit, Gate
 from hpc_qlstm.engines import Draw, create_engine, spsa
 from hpc_qlstm.engines.parameter_shift import jacobian
-from hpc_qlstm.model.sweep import GradientMethod
+from hpc_qlstm.model.tape import GradientMethod
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hpc_qlstm import Partition
+from hpc_qlstm.engines.fused import ForwardArrays, ReverseArrays
 from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.blocks import block_bounds
@@ -63,8 +64,8 @@ def test_the_same_bits_as_one_call_a_partition(name, steps):
     engines = engines if len(engines) > 1 else [NativeEngine(threads=1)]
     apart = problem(options, engines, steps=steps)
     if len(engines) > 1:
-        assert together[0].local_cell(range(1)).gates.native is not None
-        assert apart[0].local_cell(range(len(engines))).gates.native is None
+        assert together[0].local_cell(range(1)).gates.fused is not None
+        assert apart[0].local_cell(range(len(engines))).gates.fused is None
     for ours, theirs in zip(everything(*together), everything(*apart), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     counted = sum(engine.executions for engine in apart[0].engines)
@@ -178,7 +179,7 @@ def two_partitions():
     """Their native sweeps, the local cell, flat weights and x of 3 samples and 2 steps."""
     model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
     local = model.local_cell(range(2))
-    sweeps = local.gates.native
+    sweeps = local.gates.fused
     assert sweeps is not None
     return sweeps, local, model.layout.initial(0), np.zeros((3, 2, 1))
 
@@ -203,11 +204,11 @@ def test_sweeps_of_other_sizes_are_refused():
     good = {
         "cotangents": np.zeros((4, 3, 4)),
         "rows": np.zeros((3, local.weights)),
-        "to_inputs": np.zeros((3, 6)),
+        "grad_inputs": np.zeros((3, 6)),
     }
     sweep.reverse(0, **good)
     for name, shape in (
-        ("cotangents", (4, 3, 3)), ("rows", (3, local.weights - 1)), ("to_inputs", (3, 5)),
+        ("cotangents", (4, 3, 3)), ("rows", (3, local.weights - 1)), ("grad_inputs", (3, 5)),
         ("rows", (2, local.weights)),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="other steps, samples or sizes"):
@@ -221,40 +222,48 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         return np.zeros(shape)
 
     def tie(**others):
-        outputs = others.pop("outputs", zeros(4, 3, 4))
+        sent = others.pop("sent", zeros(4, 3, 4))
         given = {
-            "gathered": outputs[None], "counts": [4], "state": zeros(3, 4), "read": zeros(1, 3, 4),
-            "sequence": False, "updates": True,
+            "gathered": sent[None], "counts": [4], "hidden": zeros(3, 4),
+            "outputs": zeros(1, 3, 4), "sequence": False, "updates": True,
         } | others  # fmt: skip
-        return sweeps.begin(flat, x, outputs).with_cell(**given)
+        return sweeps.begin(flat, x, sent).with_cell(ForwardArrays(**given))
 
     tied = tie()
     for others in (
-        {"outputs": zeros(4, 3, 3)}, {"outputs": zeros(3, 3, 4)}, {"counts": [3]},
+        {"sent": zeros(4, 3, 3)}, {"sent": zeros(3, 3, 4)}, {"counts": [3]},
         {"counts": [2, 2]}, {"gathered": zeros(2, 4, 3, 4)}, {"gathered": zeros(1, 4, 2, 4)},
-        {"state": zeros(3, 3)}, {"state": zeros(2, 4)}, {"read": zeros(2, 3, 4)},
-        {"read": zeros(1, 3, 4), "sequence": True}, {"read": zeros(1, 2, 4)},
+        {"hidden": zeros(3, 3)}, {"hidden": zeros(2, 4)}, {"outputs": zeros(2, 3, 4)},
+        {"outputs": zeros(1, 3, 4), "sequence": True}, {"outputs": zeros(1, 2, 4)},
+        {"h0": zeros(3, 3), "c0": zeros(3, 4)}, {"h0": zeros(3, 4), "c0": zeros(2, 4)},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="other steps, samples or sizes"):
             tie(**others)
     columns = local_columns([[0, 1, 4], [2, 3, 4]])
     good = {
-        "to_read": zeros(1, 3, 4), "rows": zeros(3, local.weights), "to_inputs": zeros(3, 6),
+        "grad_outputs": zeros(1, 3, 4), "rows": zeros(3, local.weights), "grad_inputs": zeros(3, 6),
         "gathered": zeros(1, 3, 6), "columns": columns, "hidden_begin": 0,
-        "cotangents": zeros(4, 3, 4), "to_x": None,
+        "cotangents": zeros(4, 3, 4), "grad_x": None,
     }  # fmt: skip
     with pytest.raises(ValueError, match="other steps"):
-        tied.turn(1)  # not on the way back
-    tied.start_back(**good)
+        tied.cell_backward(1)  # not on the way back
+    tied.start_back(ReverseArrays(**good))
     for others in (
-        {"to_read": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
-        {"to_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
+        {"grad_outputs": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
+        {"grad_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
         {"columns": local_columns([[0, 1, 5], [2, 3, 4]])}, {"cotangents": zeros(4, 3, 3)},
-        {"to_x": zeros(3, 1, 1)},
+        {"grad_x": zeros(3, 1, 1)}, {"grad_h": zeros(3, 3), "grad_c": zeros(3, 4)},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="other steps, samples or sizes"):
-            tied.start_back(**good | others)
-    for call in (tied.evaluate, tied.update, tied.advance, tied.turn, tied.reverse, tied.retreat):
+            tied.start_back(ReverseArrays(**good | others))
+    for call in (
+        tied.evaluate,
+        tied.update,
+        tied.forward_step,
+        tied.cell_backward,
+        tied.reverse,
+        tied.backward_step,
+    ):
         call(1)
         with pytest.raises(ValueError, match="other steps"):
             call(2)
@@ -267,7 +276,7 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
 def test_a_sweep_that_does_not_come_back():
     """The same outputs with the memory of one step, and no way back."""
     model, weights, x, _ = problem(MODELS["unequal"], NativeEngine(threads=1))
-    flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.native
+    flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.fused
     assert sweeps is not None
     rng, found = np.random.default_rng(0), []
     states = rng.uniform(-1, 1, (4, 7, 3))
@@ -280,13 +289,14 @@ def test_a_sweep_that_does_not_come_back():
     np.testing.assert_array_equal(found[:4], found[4:])
     with pytest.raises(ValueError, match="without a way back"):
         sweep.reverse(3, np.zeros((4, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)))
-    tied = sweep.with_cell(
-        outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), sequence=False, updates=True
-    )
+    arrays = outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), False, True
+    tied = sweep.with_cell(ForwardArrays(*arrays))
     with pytest.raises(ValueError, match="without a way back"):
         tied.start_back(
-            np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
-            local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)), None,
+            ReverseArrays(
+                np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
+                local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)),
+            )
         )  # fmt: skip
     cell = extension.Cell(find_kernel(), 2, 6, False)
     cell.forward(0, np.zeros((4, 6)), np.zeros(6))
@@ -298,9 +308,8 @@ def test_a_tie_ends_when_the_sweep_begins_anew():
     sweeps, _, flat, x = two_partitions()
     outputs = np.zeros((4, 3, 4))
     sweep = sweeps.begin(flat, x, outputs)
-    tied = sweep.with_cell(
-        outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), sequence=False, updates=True
-    )
+    arrays = outputs[None], [4], np.zeros((3, 4)), np.zeros((1, 3, 4)), False, True
+    tied = sweep.with_cell(ForwardArrays(*arrays))
     tied.evaluate(1)
     sweep._sweep.begin(2, 3)
     with pytest.raises(ValueError, match="other steps"):
@@ -313,11 +322,11 @@ def test_a_tie_ends_when_the_sweep_begins_anew():
 
 def test_a_sweep_keeps_its_plans_alive():
     model = QLSTM(1, 2, 1, depth=1)
-    sweeps = model.local_cell(range(1)).gates.native
+    sweeps = model.local_cell(range(1)).gates.fused
     assert sweeps is not None
-    plan = sweeps._plans[0]
+    plan = sweeps.members[0][0]
     before = sys.getrefcount(plan)
-    sweep = extension.PartitionSweep(sweeps._engine.kernel, sweeps._members, 4)
+    sweep = extension.PartitionSweep(sweeps.kernels.kernel, sweeps.members, 4)
     assert sys.getrefcount(plan) == before + 1
     del sweep
     assert sys.getrefcount(plan) == before

@@ -13,7 +13,7 @@ from hpc_qlstm.analysis.resources import equation_rows, resources
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.model.sweep import Place
+from hpc_qlstm.model.tape import Place
 from hpc_qlstm.partition import NEVER, Reach, steps_to_input, warnings_for
 
 VARIANTS = [

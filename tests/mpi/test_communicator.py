@@ -128,7 +128,6 @@ def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, ear
     model = QLSTM(1, hidden, 1, depth=1, partition=Partition(columns, outputs))
     plan = MessagePlan(model, ProcessGrid(1, 0, comm.rank, tuple(blocks)), replicated)
     exchange = RowExchange(ours, plan, kind)
-    exchange.early = early
     batch = 3
 
     def part(m, width, lead, salt):
@@ -139,12 +138,12 @@ def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, ear
         z, gradients = [], []
         for slot in range(2):
             salt = 0.25 * (2 * round + slot)
-            z.append(exchange.outputs(slot, 4, batch))
+            z.append(exchange.outputs(slot, 4, batch, early=early))
             own = [part(m, outputs[m], (4, batch), salt) for m in exchange.partitions]
             packed = np.concatenate(own, axis=2)
             z[-1].send[:, :, : packed.shape[2]] = packed
             z[-1].start()
-            gradients.append(exchange.inputs(slot, batch))
+            gradients.append(exchange.inputs(slot, batch, early=early))
             own = [part(m, len(columns[m]), (batch,), salt) for m in exchange.partitions]
             packed = np.concatenate(own, axis=1)
             gradients[-1].send[:, : packed.shape[1]] = packed

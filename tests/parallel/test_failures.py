@@ -16,11 +16,11 @@ import sys
 import numpy as np
 from mpi4py import MPI
 import hpc_qlstm
-from hpc_qlstm.model.native_cell_sweep import NativeCellSweep
+from hpc_qlstm.model.fused_cell import FusedCellTape
 
 victim, error = int(sys.argv[2]), sys.argv[3]
 calls = 0
-begin = NativeCellSweep.begin
+begin = FusedCellTape.begin
 
 def failing(self, *arguments):
     global calls
@@ -33,7 +33,7 @@ def failing(self, *arguments):
         np.ones(10**7)
     return begin(self, *arguments)
 
-NativeCellSweep.begin = failing
+FusedCellTape.begin = failing
 hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)
 """
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_configuration_reference_is_current():
     script = runpy.run_path(str(ROOT / "scripts" / "write_configuration_reference.py"))
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == script["reference"]()
+    assert (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8") == script[
+        "reference"
+    ]()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.name)
@@ -25,7 +27,7 @@ def test_examples_are_valid(path):
 
 
 def test_links_of_the_pages_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
@@ -37,7 +39,7 @@ def test_scripts_of_the_readme_are_executable():
 
 
 def test_scaling_numbers_are_those_of_the_stored_tables():
-    results, page = ROOT / "docs" / "results" / "scaling", ROOT / "docs" / "scaling.md"
+    results, page = ROOT / "docs" / "results" / "scaling", ROOT / "docs" / "guide" / "scaling.md"
     text = page.read_text(encoding="utf-8")
     for title, folder, varied in (
         ("q = 10, batches of 64", "q10-b64", "overlap=off, "),

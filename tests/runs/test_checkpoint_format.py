@@ -54,7 +54,7 @@ def test_a_run_goes_on_from_a_stored_file(tmp_path):
 
 
 def test_the_layout_as_the_documentation_has_it():
-    """docs/checkpoints.md, followed to the letter with h5py and hashlib alone."""
+    """docs/guide/checkpoints.md, followed to the letter with h5py and hashlib alone."""
     content = STORED.read_bytes()
     digest = hashlib.sha256(content[512:]).hexdigest()
     block = f"hpc_qlstm checkpoint\nversion 1\nsha256 {digest}\n".encode()

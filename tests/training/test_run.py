@@ -199,13 +199,13 @@ def test_shuffling_depends_on_the_seed(tmp_path):
 
 
 def test_every_epoch_is_shuffled_anew_and_sees_every_sample(tmp_path, monkeypatch):
-    original, seen = DistributedModel.loss_and_gradient, []
+    original, seen = DistributedModel.step, []
 
-    def spy(self, flat, x, y, *rest):
+    def spy(self, flat, x, y, *rest, **options):
         seen.append(x[:, 0, 0].tolist())
-        return original(self, flat, x, y, *rest)
+        return original(self, flat, x, y, *rest, **options)
 
-    monkeypatch.setattr(DistributedModel, "loss_and_gradient", spy)
+    monkeypatch.setattr(DistributedModel, "step", spy)
     train(tmp_path / "run", training={"shuffle": True})
     assert [len(batch) for batch in seen] == [10, 4, 10, 4]
     first, second = seen[0] + seen[1], seen[2] + seen[3]
@@ -285,17 +285,17 @@ def test_nothing_is_written_for_bad_input(tmp_path):
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_divergence_ends_training(tmp_path, monkeypatch, what):
-    original, calls = DistributedModel.loss_and_gradient, []
+    original, calls = DistributedModel.step, []
 
-    def diverging(self, *arguments):
-        loss, gradient = original(self, *arguments)
-        calls.append(loss)
+    def diverging(self, *arguments, **options):
+        result = original(self, *arguments, **options)
+        calls.append(result)
         if len(calls) == 4:
-            loss = np.inf if what == "loss" else loss
-            self.gradient_sum = np.nan if what == "gradient" else self.gradient_sum
-        return loss, gradient
+            result.loss = np.inf if what == "loss" else result.loss
+            result.gradient_sum = np.nan if what == "gradient" else result.gradient_sum
+        return result
 
-    monkeypatch.setattr(DistributedModel, "loss_and_gradient", diverging)
+    monkeypatch.setattr(DistributedModel, "step", diverging)
     with pytest.raises(TrainingError, match=r"epoch 2, batch 2: .* learning_rate or clip_norm"):
         train(tmp_path / "run", training={"epochs": 3})
     assert TrainingError("").exit_code == 1

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from hpc_qlstm.engines.native import NativeEngine
-from hpc_qlstm.engines.native_sweep import NativeSweeps
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.sweep import Place
+from hpc_qlstm.model.tape import Place
 from hpc_qlstm.parallel import Communicator
 from hpc_qlstm.studies.scaling.machine import DIRECTIONS, Curve
 
@@ -28,7 +27,7 @@ MOST_SECONDS = 0.2
 def call_seconds(team: Communicator) -> float:
     """A step's call of the native engine without any partition. Collective."""
     state, outputs = np.zeros((8, 2)), np.zeros((4, 8, 2))
-    makers = NativeSweeps(NativeEngine(threads=1), [], 4)
+    makers = NativeEngine(threads=1).fuse([], 4)
     sweep = makers.begin(np.zeros(1), np.zeros((8, 1, 1)), outputs)
     return _slowest(team, lambda: _repeated(lambda: sweep.forward(0, state)))
 

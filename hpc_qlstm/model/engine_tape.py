@@ -1,34 +1,61 @@
-"""A sweep with any engine, one call for each partition and step; see `LocalGates`. Local."""
+"""A tape with any engine, one call for each partition and step; see `VqcGroup`. Local."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines import spsa
+from hpc_qlstm.engines.base import Engine
 from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.fused import GroupMember
 from hpc_qlstm.engines.parameter_shift import contract
 from hpc_qlstm.engines.parameter_shift import jacobian as shifted_jacobian
 from hpc_qlstm.errors import EngineError
-from hpc_qlstm.model.sweep import Place
-
-if TYPE_CHECKING:
-    from hpc_qlstm.model.gates import LocalGates
+from hpc_qlstm.model.tape import GradientMethod, Place
 
 
-class EngineSweep:
-    """See GateSweep.
+@dataclass(frozen=True)
+class GroupSpec:
+    """A group of VQCs of consecutive partitions.
 
-    Given affine maps, outputs are scale * <Z> + shift, and weight rows have the derivatives by
+    engines: one for each of `members`; sets: VQCs of a member; first: the number of the first
+    partition; affine: outputs have trainable scales and shifts; stream: words that tell its random
+    numbers from those of other groups.
+    """
+
+    engines: Sequence[Engine]
+    method: GradientMethod
+    members: Sequence[GroupMember]
+    sets: int
+    first: int
+    affine: bool = False
+    stream: tuple[int, ...] = ()
+
+
+@dataclass
+class GroupLog:
+    """What a group's tapes have met so far: seconds spent in engines, and the first failure."""
+
+    seconds: float = 0.0
+    failure: EngineError | None = None
+
+
+class EngineTape:
+    """See VqcTape.
+
+    With affine maps, outputs are scale * <Z> + shift, and weight rows have the derivatives by
     scales and shifts behind those by circuit weights.
     """
 
     def __init__(
         self,
-        group: LocalGates,
+        spec: GroupSpec,
+        log: GroupLog,
         flat: Float,
         x: Float,
         place: Place,
@@ -36,19 +63,20 @@ class EngineSweep:
         *,
         back: bool,
     ) -> None:
-        self._group, self._x, self._place, self._outputs = group, x, place, outputs
-        self._members = group.members
-        rows = [flat[m.weights].reshape(group.sets, -1) for m in self._members]
+        self._spec, self._log = spec, log
+        self._x, self._place, self._outputs = x, place, outputs
+        self._members = spec.members
+        rows = [flat[m.weights].reshape(spec.sets, -1) for m in self._members]
         self._weights = [
             np.ascontiguousarray(row[:, : m.circuit.weight_count]).reshape(
-                group.sets, *m.circuit.weight_shape
+                spec.sets, *m.circuit.weight_shape
             )
             for row, m in zip(rows, self._members, strict=True)
         ]
         self._maps: list[Float] | None = None
-        if group.affine:
+        if spec.affine:
             self._maps = [
-                row[:, m.circuit.weight_count :].reshape(group.sets, 2, -1)
+                row[:, m.circuit.weight_count :].reshape(spec.sets, 2, -1)
                 for row, m in zip(rows, self._members, strict=True)
             ]
         self._back, self._calls = back, 0
@@ -56,15 +84,15 @@ class EngineSweep:
         self._values: list[list[Float]] = []
         self._features: list[list[Float]] = []
         self._jacobians: list[Float] = []
-        self._adjoint = group.method.name == "adjoint"
+        self._adjoint = spec.method.name == "adjoint"
         # Engines with an adjoint method are this package's own, and fail with an exception only.
-        self._may_fail = any(e.capabilities.gradient != "adjoint" for e in group.engines)
-        exact = all(e.capabilities.exact for e in group.engines)
-        self._drawing = not exact or group.method.name == "spsa"
+        self._may_fail = any(e.capabilities.gradient != "adjoint" for e in spec.engines)
+        exact = all(e.capabilities.exact for e in spec.engines)
+        self._drawing = not exact or spec.method.name == "spsa"
         self.expectations: list[Float] = []
 
     def forward(self, t: int, state: Float) -> None:
-        """See GateSweep."""
+        """See VqcTape."""
         start = perf_counter()
         # x_t backwards, so that -1 - k is its column k, as picks have it.
         source = np.concatenate([state, self._x[:, t, ::-1]], axis=1)
@@ -85,18 +113,18 @@ class EngineSweep:
             begin = end
         if self._maps is not None and self._back:
             self._values.append(values)
-        self._group.engine_seconds += perf_counter() - start
+        self._log.seconds += perf_counter() - start
 
     def begin_reverse(self) -> None:
-        """See GateSweep."""
+        """See VqcTape."""
         if self._adjoint or not self._features:
             return
         start = perf_counter()
         self._jacobians = [self._jacobian(m) for m in range(len(self._members))]
-        self._group.engine_seconds += perf_counter() - start
+        self._log.seconds += perf_counter() - start
 
-    def reverse(self, t: int, cotangents: Float, rows: Float, to_inputs: Float) -> None:
-        """See GateSweep."""
+    def reverse(self, t: int, cotangents: Float, rows: Float, grad_inputs: Float) -> None:
+        """See VqcTape."""
         start = perf_counter()
         begin = 0
         for m, member in enumerate(self._members):
@@ -106,56 +134,56 @@ class EngineSweep:
             if self._maps is not None:
                 cotangent = outer * self._maps[m][:, None, 0]
             if self._adjoint:
-                _, own, to_features = self._group.engines[m].vjp_group(
+                _, own, grad_features = self._spec.engines[m].vjp_group(
                     member.circuit, features, self._weights[m], cotangent
                 )
             else:
                 derivative = self._jacobians[m][:, t]
-                own, to_features = contract(member.circuit, features, derivative, cotangent)
+                own, grad_features = contract(member.circuit, features, derivative, cotangent)
             if self._maps is not None:
                 own = np.concatenate([own, outer * self._values[t][m], outer], axis=2)
             sets, batch, count = own.shape
             section = rows[:, member.rows_begin : member.rows_begin + sets * count]
             section += own.swapaxes(0, 1).reshape(batch, -1)
-            end = begin + to_features.shape[2]
-            np.add.reduce(to_features, axis=0, out=to_inputs[:, begin:end])
+            end = begin + grad_features.shape[2]
+            np.add.reduce(grad_features, axis=0, out=grad_inputs[:, begin:end])
             begin = end
-        self._group.engine_seconds += perf_counter() - start
+        self._log.seconds += perf_counter() - start
 
     def release(self) -> None:
-        """See GateSweep."""
+        """See VqcTape."""
 
     def _evaluated(self, m: int, call: int) -> Float:
         """The outputs of partition m at the newest step, the call of this number; NaN after a
         failure, here or elsewhere."""
-        group, circuit = self._group, self._members[m].circuit
+        spec, log, circuit = self._spec, self._log, self._members[m].circuit
         features, weights = self._features[-1][m], self._weights[m]
         if not self._may_fail:
-            return group.engines[m].expectations_group(circuit, features, weights)
-        if group.failure is None and np.isfinite(features).all():
+            return spec.engines[m].expectations_group(circuit, features, weights)
+        if log.failure is None and np.isfinite(features).all():
             draw = self._draw(m, call, features.shape[0]) if self._drawing else None
             try:
-                return group.engines[m].expectations_group(circuit, features, weights, draw)
+                return spec.engines[m].expectations_group(circuit, features, weights, draw)
             except EngineError as error:
-                group.failure = error
+                log.failure = error
         return np.full((len(weights), features.shape[0], circuit.outputs), np.nan)
 
     def _jacobian(self, m: int) -> Float:
         """Derivatives (n, T, B, A, n_out) of partition m's outputs by its angles, of all steps."""
-        group, circuit, steps = self._group, self._members[m].circuit, len(self._features)
+        log, circuit, steps = self._log, self._members[m].circuit, len(self._features)
         features = np.concatenate([step[m] for step in self._features])
         batch = features.shape[0] // steps
         shape = (len(self._weights[m]), steps, batch, circuit.angle_count, circuit.outputs)
-        if group.failure is None and np.isfinite(features).all():
+        if log.failure is None and np.isfinite(features).all():
             try:
                 return self._derivative(m, features).reshape(shape)
             except EngineError as error:
-                group.failure = error
+                log.failure = error
         return np.full(shape, np.nan)
 
     def _derivative(self, m: int, features: Float) -> Float:
-        engine, circuit = self._group.engines[m], self._members[m].circuit
-        weights, steps, method = self._weights[m], len(self._features), self._group.method
+        engine, circuit = self._spec.engines[m], self._members[m].circuit
+        weights, steps, method = self._weights[m], len(self._features), self._spec.method
         draw = None
         if self._drawing:
             draw = self._draw(m, steps, features.shape[0] // steps).tiled(steps)
@@ -167,5 +195,5 @@ class EngineSweep:
         return shifted_jacobian(engine, circuit, features, weights, draw, with_outputs=False)[1]
 
     def _draw(self, m: int, call: int, samples: int) -> Draw:
-        key = (self._group.first + m, *self._place.key, call, *self._group.stream)
+        key = (self._spec.first + m, *self._place.key, call, *self._spec.stream)
         return Draw.of_samples(key, samples, self._place.first)
