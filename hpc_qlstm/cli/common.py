@@ -117,15 +117,15 @@ def options_of(command: Callable[[OptionsT], None]) -> Callable[..., None]:
     return with_options
 
 
-def flags(**given: Any) -> list[str]:
-    """Options as words of a command: none of None, one for each item of a list."""
-    return [
-        word
-        for name, value in given.items()
-        for item in (value if isinstance(value, list) else [value])
-        if item is not None
-        for word in (f"--{name}", str(item))
-    ]
+def command_words(name: str, *arguments: Any, **options: Any) -> list[str]:
+    """The words of a command, to be given again. An option is left out where it is None or False,
+    has no value where it is True, and is given once for each item of a list."""
+    words = ["hpc-qlstm", name, *map(str, arguments)]
+    for key, value in options.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None and item is not False:
+                words += [f"--{key.replace('_', '-')}", *([] if item is True else [str(item)])]
+    return words
 
 
 def show(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import OutputOption, PartOption, SetOption, app, flags, study_job
+from hpc_qlstm.cli.common import OutputOption, PartOption, SetOption, app, command_words, study_job
 
 Target = StrEnum(
     "Target",
@@ -32,7 +32,7 @@ def reproduce(
     from hpc_qlstm.studies.reproduce.targets import reproduce as make
 
     given = [*(overrides or ())]
-    words = ["hpc-qlstm", "reproduce", target.value, *flags(output=output, seeds=seeds, set=given)]
+    words = command_words("reproduce", target.value, output=output, seeds=seeds, set=given)
     with study_job(output, part, words) as job:
         for path in make(target.value, job, seeds=seeds, overrides=given):
             job.say(f"wrote {path}")

@@ -18,7 +18,7 @@ from hpc_qlstm.cli.common import (
     aligned,
     app,
     collective,
-    flags,
+    command_words,
     options_of,
     print_error,
     show,
@@ -77,26 +77,22 @@ def scaling(options: ScalingOptions) -> None:
     from hpc_qlstm.studies.scaling.study import Wanted
     from hpc_qlstm.studies.scaling.study import scaling as study
 
-    kind, repeats, epochs, steps = (
-        options.kind.value,
-        options.repeats,
-        options.epochs,
-        options.steps,
-    )
+    kind, repeats, epochs = options.kind.value, options.repeats, options.epochs
     vary = [*(options.vary or ())]
     if options.cell_update is not None:
         vary.append(f"parallel.cell_update={options.cell_update}")
-    words = ["hpc-qlstm", "scaling", kind, str(options.config)]
-    words += flags(output=options.output, repeats=repeats, epochs=epochs, steps=steps)
-    words += [] if options.model else ["--no-model"]
-    words += flags(ranks=options.ranks, vary=vary, set=options.overrides)
+    words = command_words(
+        "scaling", kind, options.config, output=options.output, repeats=repeats, epochs=epochs,
+        steps=options.steps, no_model=not options.model, ranks=options.ranks, vary=vary,
+        set=options.overrides,
+    )  # fmt: skip
     with study_job(options.output, options.part, words) as job:
         comm = job.comm
         counts = on_root(comm, lambda: _counts(options.ranks))
         config = on_root(comm, lambda: load_config(options.config, options.overrides or ()))
         if comm.size > 1:
             job = replace(job, command=f"mpirun -n {comm.size} {job.command}")
-        wanted = Wanted(kind, counts, vary, repeats, epochs, steps, options.model)
+        wanted = Wanted(kind, counts, vary, repeats, epochs, options.steps, options.model)
         outcome = study(wanted, config, job)
         for path in outcome.files:
             show(f"wrote {path}")
@@ -145,9 +141,10 @@ def extrapolate(options: ExtrapolateOptions) -> None:
     from hpc_qlstm.studies.scaling.prediction import predict_limits, predict_scaling
 
     kind, vary, output = options.kind.value, options.vary, options.output
-    words = ["hpc-qlstm", "extrapolate", str(options.config)]
-    words += flags(machine=options.machine, interconnect=options.interconnect, kind=kind)
-    words += flags(ranks=options.ranks, vary=vary, output=output, set=options.overrides)
+    words = command_words(
+        "extrapolate", options.config, machine=options.machine, interconnect=options.interconnect,
+        kind=kind, ranks=options.ranks, vary=vary, output=output, set=options.overrides,
+    )  # fmt: skip
 
     def predict() -> list[str]:
         if vary and options.kind is not Kind.strong:

@@ -61,19 +61,15 @@ def verify(
         where = ",".join(map(str, verdict.partitions))
         if verdict.reason:
             return where, verdict.circuit, verdict.engine, "", "", "", verdict.reason
-        if verdict.sampled:
-            values = f"z {verdict.outputs:.1f}", f"z {verdict.gradients:.1f}"
-            limit = f"z {verdict.limit:.1f}"
-        else:
-            values = f"{verdict.outputs:.1e}", f"{verdict.gradients:.1e}"
-            limit = f"{verdict.limit:.0e}"
+        form, limit = ("z {:.1f}", "z {:.1f}") if verdict.sampled else ("{:.1e}", "{:.0e}")
+        values = map(form.format, (verdict.outputs, verdict.gradients))
         return (
             where,
             verdict.circuit,
             verdict.engine,
             *values,
             f"{verdict.seconds:.3g}",
-            "agrees" if verdict.good else f"DIFFERS by more than {limit}",
+            "agrees" if verdict.good else f"DIFFERS by more than {limit.format(verdict.limit)}",
         )
 
     with collective() as comm:
@@ -88,19 +84,16 @@ def verify(
 def resources(
     config: ConfigArgument,
     ranks: Annotated[
-        int | None,
-        typer.Option(min=1, help="Ranks to count messages for; default: these."),
+        int | None, typer.Option(min=1, help="Ranks to count messages for; default: these.")
     ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Run a few batches and predict the time of an epoch.")
     ] = False,
     machine: Annotated[
-        Path | None,
-        typer.Option(help="A machine.json of scaling, to choose the grid by."),
+        Path | None, typer.Option(help="A machine.json of scaling, to choose the grid by.")
     ] = None,
     interconnect: Annotated[
-        str | None,
-        typer.Option(help="Between nodes: one known by name, or a TOML file."),
+        str | None, typer.Option(help="Between nodes: one known by name, or a TOML file.")
     ] = None,
     overrides: SetOption = None,
 ) -> None:
@@ -140,20 +133,17 @@ def _resources_text(found: Resources, told: RunTraffic) -> str:
 
     columns = ("partition", "qubits", "features", "outputs", "weights", "angles", "gates")
     parts = [[str(getattr(part, name)) for name in columns] for part in found.partitions]
+    marks = {found.configured: "configured"}
     circuits = ("gradient", "circuits of a step", "circuits of an epoch", "")
     demands = [
-        (each.gradient, f"{each.step:,}", f"{each.training:,}",
-         "configured" if each.gradient == found.configured else "")
+        (each.gradient, f"{each.step:,}", f"{each.training:,}", marks.get(each.gradient, ""))
         for each in found.demands
-    ]  # fmt: skip
+    ]
     messages = (f"messages on {told.ranks} rank(s)", "collectives", "bytes")
+    names = ("of a step", "of an epoch's training", "of its evaluation")
     counts = [
         (name, f"{part.collectives:,}", f"{part.bytes:,}")
-        for name, part in (
-            ("of a step", told.step),
-            ("of an epoch's training", told.training),
-            ("of its evaluation", told.evaluation),
-        )
+        for name, part in zip(names, (told.step, told.training, told.evaluation), strict=True)
     ]
     return (
         f"{aligned([columns, *parts])}\n\n{aligned(equation_rows(found))}\n\n"
@@ -185,14 +175,8 @@ def partition(
         for warning in table.warnings:
             show(f"warning: {warning}")
         if figure is not None:
-            drawn = figure
-            title = resolved.partition.strategy
-
-            def draw() -> None:
-                with writing(drawn):
-                    draw_partition(table, drawn, title)
-
-            on_root(comm, draw)
+            draw = functools.partial(draw_partition, table, figure, resolved.partition.strategy)
+            on_root(comm, writing(figure)(draw))
             show(f"wrote {figure}")
 
 

@@ -155,9 +155,10 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
             "gathered": sent[None], "counts": [4], "hidden": zeros(3, 4),
             "outputs": zeros(1, 3, 4), "sequence": False, "updates": True,
         } | others  # fmt: skip
-        return sweeps.begin(flat, x, sent).with_cell(ForwardArrays(**given))
+        tape = sweeps.begin(flat, x, sent)
+        return tape, tape.with_cell(ForwardArrays(**given))
 
-    tied = tie()
+    tape, tied = tie()
     for message, others in (
         (r"outputs have shape .* \(4, 3, 4 or more\)", {"sent": zeros(4, 3, 3)}),
         (r"outputs have shape \(3, 3, 4\)", {"sent": zeros(3, 3, 4)}),
@@ -184,7 +185,7 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
     }  # fmt: skip
     with pytest.raises(ValueError, match="start_back comes before steps back"):
         tied.cell_backward(1)
-    tied.start_back(ReverseArrays(**good))
+    tape.start_back(ReverseArrays(**good))
     outside = local_columns([[0, 1, 5], [2, 3, 4]])
     for message, others in (
         (
@@ -203,7 +204,7 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         (r"grad_c has shape \(2, 4\)", {"grad_h": zeros(3, 4), "grad_c": zeros(2, 4)}),
     ):
         with pytest.raises(ValueError, match=message):
-            tied.start_back(ReverseArrays(**good | others))
+            tape.start_back(ReverseArrays(**good | others))
     for call in (
         tied.evaluate,
         tied.update,
@@ -215,7 +216,7 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         call(1)
         with pytest.raises(ValueError, match="t is 2, allowed: less than 2"):
             call(2)
-    follower = tie(updates=False)
+    _, follower = tie(updates=False)
     follower.evaluate(1)
     with pytest.raises(ValueError, match="does not update the cell"):
         follower.update(1)
@@ -238,9 +239,9 @@ def test_a_forward_only_sweep():
     with pytest.raises(ValueError, match="without a way back"):
         sweep.reverse(3, np.zeros((4, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)))
     arrays = outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), False, True
-    tied = sweep.with_cell(ForwardArrays(*arrays))
+    sweep.with_cell(ForwardArrays(*arrays))
     with pytest.raises(ValueError, match="without a way back"):
-        tied.start_back(
+        sweep.start_back(
             ReverseArrays(
                 np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
                 local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)),

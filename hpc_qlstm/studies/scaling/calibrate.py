@@ -74,8 +74,8 @@ def measure_machine(
 
 
 def rest_config(setting: tuple[int, int, int, int, int], like: Config, ranks: int) -> Config:
-    """The configuration of one of SETTINGS, with threads and exchange as in `like`; with a
-    partition for each of so many ranks where these do not fit its own."""
+    """The configuration of one of SETTINGS, with threads and exchange as in `like`. It has as many
+    partitions as ranks where the ranks do not fit the setting's."""
     count, units, depth, batch, window = setting
     if ranks > count and ranks % count:
         count = ranks

@@ -10,15 +10,17 @@ from hpc_qlstm.errors import InputError
 from hpc_qlstm.studies.scaling.grids import Candidate, ranked_grids
 from hpc_qlstm.studies.scaling.interconnect import Interconnect
 from hpc_qlstm.studies.scaling.machine import Machine
-from hpc_qlstm.studies.scaling.plan import grown
+from hpc_qlstm.studies.scaling.plan import check_growth, grown
 
 MOST_RANKS = 4096
 
 
 @dataclass(frozen=True)
 class Extrapolated:
-    """The best grid on so many ranks of a configuration that may have grown with them; efficiency
-    against the first entry."""
+    """The best grid for a number of ranks, of a configuration that may have grown with them.
+
+    efficiency: against the fewest ranks that were extrapolated to.
+    """
 
     ranks: int
     best: Candidate
@@ -61,14 +63,12 @@ def extrapolate(
 
     kind: what grows, as in `scaling`. Raises InputError where none fits.
     """
+    check_growth(kind, config)
     found: list[Extrapolated] = []
     notes = []
     for count in ranks:
-        larger = grown(kind, config, count)
         try:
-            if not isinstance(larger, Config):
-                raise InputError(larger)
-            best = ranked_grids(larger, count, machine, interconnect)[0]
+            best = ranked_grids(grown(kind, config, count), count, machine, interconnect)[0]
         except InputError as error:
             notes.append(f"P = {count} is left out: {error}")
             continue

@@ -1,4 +1,4 @@
-"""Process grids compared for a configuration on so many ranks: which is best, and why. Local."""
+"""Process grids compared for a configuration and a number of ranks. Local."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Lines around a table, whose rows are given by column, and which may be empty."""
+    """A table of grids, its rows given by column, between a title and sentences.
+
+    rows: empty where nothing can be predicted.
+    """
 
     title: str
     rows: list[dict[str, str]]
@@ -64,7 +67,7 @@ class Comparison:
 def ranked_grids(
     config: Config, ranks: int, machine: Machine, interconnect: Interconnect | None = None
 ) -> list[Candidate]:
-    """All grids of so many ranks, the fastest first. Raises InputError where there is none."""
+    """All grids of this many ranks, the fastest first. Raises InputError where there is none."""
     model, _ = plan_of(config)
     found = []
     for replicas in allowed_replicas(ranks, model.partition.count):
@@ -102,7 +105,7 @@ def reason(candidates: Sequence[Candidate], threads: int) -> str:
 def compare_grids(
     config: Config, ranks: int, machine_file: Path | None, interconnect: str | None
 ) -> Comparison:
-    """The grids of so many ranks compared, and which is best and why.
+    """The grids of this many ranks compared: which is best, and why.
 
     Without a machine's file circuits are timed in this process, and messages are those of shared
     memory. Raises InputError for files that cannot be used and ranks that make no grid.

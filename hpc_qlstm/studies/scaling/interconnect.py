@@ -36,7 +36,7 @@ class Interconnect(Section):
     """Ranks that share a node's link."""
 
     def allgather(self, ranks: int, part: float) -> float:
-        """Seconds of an Allgather of parts of so many bytes over nodes filled with ranks."""
+        """Seconds of an Allgather over nodes filled with ranks; part: bytes of each rank."""
         nodes = -(-ranks // self.ranks_per_node)
         if nodes == 1:
             return 0.0
@@ -45,7 +45,7 @@ class Interconnect(Section):
         return rounds * self.latency + crossing / self.bandwidth
 
     def bcast(self, ranks: int, size: float) -> float:
-        """Seconds of a Bcast of so many bytes: a binomial tree, or, where that is less, a scatter
+        """Seconds of a Bcast of `size` bytes: a binomial tree, or, where that is less, a scatter
         and an Allgather."""
         nodes = -(-ranks // self.ranks_per_node)
         if nodes == 1:

@@ -54,7 +54,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class LoadCosts:
-    """Costs while so many ranks of a node compute at the same time.
+    """What things cost while this many ranks of a node compute at the same time.
 
     call: seconds of a time step's call without circuits; circuits: by a circuit's key, for each of
     DIRECTIONS the seconds of all gates of one partition against the samples; allgather, bcast:

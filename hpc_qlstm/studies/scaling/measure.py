@@ -17,7 +17,7 @@ from hpc_qlstm.parallel import Communicator, mpi_library, on_root, processor_nam
 from hpc_qlstm.runs.checkpoint_format import package_versions
 from hpc_qlstm.runs.metrics import Record
 from hpc_qlstm.studies.runner import Result
-from hpc_qlstm.studies.scaling.plan import StepTrial, changed
+from hpc_qlstm.studies.scaling.plan import StepTrial, changed, spread
 from hpc_qlstm.training.trainer import Trainer
 
 COMPARED = 3
@@ -77,7 +77,7 @@ def measure(
         "window": config.data.window,
         "threads": config.engine.threads,
         "repeat": trial.repeat,
-        "step_seconds": _statistics(steps) if trial.timed else {},
+        "step_seconds": {**spread(steps), "count": len(steps)} if trial.timed else {},
         "slowest": _slowest(history[1:]) if trial.timed else {},
         "losses": {
             "batches": [float(loss).hex() for loss in batches],
@@ -96,7 +96,7 @@ def measure(
 
 
 def full_batches(data: WindowSource, batch: int, steps: int) -> Dataset:
-    """Training windows for so many full batches an epoch, used again where they are too few.
+    """Training windows for `steps` full batches per epoch, used again where they are too few.
 
     Of the test part at most one batch is kept: the time that is measured is training's. Local.
     """
@@ -106,15 +106,6 @@ def full_batches(data: WindowSource, batch: int, steps: int) -> Dataset:
 
 class _EnoughError(Exception):
     """All batches that are needed are done. Raised on all ranks after the same one."""
-
-
-def _statistics(steps: list[float]) -> dict[str, float]:
-    return {
-        "median": float(np.median(steps)),
-        "min": min(steps),
-        "max": max(steps),
-        "count": len(steps),
-    }
 
 
 def _slowest(records: list[Record]) -> dict[str, float]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.distributed.rank_reports import SHARES
@@ -28,7 +30,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration to time on so many ranks; variant: what tells it from others of the study."""
+    """A configuration to time on a number of ranks; variant: what tells it from the other ones."""
 
     config: Config
     ranks: int
@@ -117,6 +119,11 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     return groups
 
 
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Their median, the least and the largest."""
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
+
+
 def changed(config: Config, section: str, **keys: Any) -> Config:
     """The configuration with other values in a section; they are not checked."""
     values = getattr(config, section).model_copy(update=keys)
@@ -151,7 +158,7 @@ def varied(config: Config, vary: Sequence[str]) -> Iterator[tuple[Config, str]]:
 
 
 def with_threads(config: Config, threads: int) -> Config:
-    """The configuration with so many threads of a rank, where it leaves them open."""
+    """The configuration with this many threads per rank, where it leaves them open."""
     return config if config.engine.threads else changed(config, "engine", threads=threads)
 
 
@@ -171,15 +178,18 @@ def plan_points(
     """
     points, notes = [], list[str]()
     for given, variant in varied(config, vary):
+        check_growth(kind, given)
         for count in ranks:
-            larger = grown(kind, with_threads(given, threads), count)
-            reason = _misfit(larger, count) if isinstance(larger, Config) else larger
-            if isinstance(larger, Config) and not reason:
+            try:
+                larger = grown(kind, with_threads(given, threads), count)
+                process_grid(count, 0, [1.0] * partitions(larger), larger.parallel.replicas)
+            except InputError as error:
+                if asked and kind != "weak-samples":
+                    raise InputError(f"--ranks {count}: {error}") from None
+                if (note := f"P = {count} is left out: {error}") not in notes:
+                    notes.append(note)
+            else:
                 points.append(Point(larger, count, variant))
-            elif asked and kind != "weak-samples":
-                raise InputError(f"--ranks {count}: {reason}")
-            elif (note := f"P = {count} is left out: {reason}") not in notes:
-                notes.append(note)
     if not points:
         raise InputError("; ".join(notes))
     return points, notes
@@ -207,57 +217,47 @@ def partitions(config: Config) -> int:
     return len(config.partition.inputs or []) or config.partition.count or 1
 
 
-def _misfit(config: Config, ranks: int) -> str:
-    """Why the partitions do not fit so many ranks, or nothing."""
-    try:
-        process_grid(ranks, 0, [1.0] * partitions(config), config.parallel.replicas)
-    except InputError as error:
-        return str(error)
-    return ""
+KINDS = ("strong", "weak-partitions", "weak-samples")
 
 
-def _more_partitions(config: Config, ranks: int) -> Config:
-    count, settings = partitions(config), config.partition
+def check_growth(kind: str, config: Config) -> None:
+    """Raise InputError for an unknown kind, and for a configuration that cannot grow at all."""
+    count, size, settings = partitions(config), config.model.hidden_size, config.partition
+    if kind not in KINDS:
+        raise InputError(f"kind {kind!r}, allowed: {', '.join(KINDS)}")
+    if kind == "weak-samples" and config.parallel.replicas is not None:
+        raise InputError(
+            "parallel.replicas is given, but weak-samples makes as many as ranks allow"
+        )
+    if kind != "weak-partitions":
+        return
     if settings.strategy == "explicit" or isinstance(settings.qubits, list):
         key = "inputs" if settings.strategy == "explicit" else "qubits"
         raise InputError(
             f"partition.{key}: lists for {count} partitions cannot grow with the ranks"
         )
-    units, left = divmod(config.model.hidden_size, count)
-    if left:
+    if size % count:
         raise InputError(
-            f"model.hidden_size is {config.model.hidden_size}, allowed: a multiple of "
-            f"partition.count ({count}), whose units each partition of a larger model has"
+            f"model.hidden_size is {size}, allowed: a multiple of partition.count ({count}), whose "
+            "units each partition of a larger model has"
         )
-    larger = changed(config, "model", hidden_size=ranks * units)
-    return changed(larger, "partition", count=ranks)
 
 
-def _more_samples(config: Config, ranks: int) -> Config | str:
-    count = partitions(config)
-    if config.parallel.replicas is not None:
-        raise InputError(
-            "parallel.replicas is given, but weak-samples makes as many as ranks allow"
-        )
-    if ranks % count:
-        return f"a replica is a group of {count} ranks, allowed: multiples of {count}"
-    size = config.training.batch_size * (ranks // count)
-    return changed(config, "training", batch_size=size)
+def grown(kind: str, config: Config, ranks: int) -> Config:
+    """A configuration that passed `check_growth`, for this many ranks of a study.
 
-
-def grown(kind: str, config: Config, ranks: int) -> Config | str:
-    """The configuration as it is on so many ranks of a study; a string says why it cannot be.
-
-    Raises InputError for a kind that is none, and for configurations that cannot grow at all.
+    Raises InputError for a number of ranks that it cannot grow to.
     """
-    if kind not in KINDS:
-        raise InputError(f"kind {kind!r}, allowed: {', '.join(KINDS)}")
-    return _GROW[kind](config, ranks)
-
-
-_GROW: dict[str, Callable[[Config, int], Config | str]] = {
-    "strong": lambda config, ranks: config,
-    "weak-partitions": _more_partitions,
-    "weak-samples": _more_samples,
-}
-KINDS = tuple(_GROW)
+    count = partitions(config)
+    if kind == "weak-partitions":
+        units = config.model.hidden_size // count
+        larger = changed(config, "model", hidden_size=ranks * units)
+        return changed(larger, "partition", count=ranks)
+    if kind == "weak-samples":
+        if ranks % count:
+            raise InputError(
+                f"a replica is a group of {count} ranks, allowed: multiples of {count}"
+            )
+        size = config.training.batch_size * (ranks // count)
+        return changed(config, "training", batch_size=size)
+    return config

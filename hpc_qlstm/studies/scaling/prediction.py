@@ -18,6 +18,11 @@ from hpc_qlstm.studies.scaling.interconnect import Interconnect
 from hpc_qlstm.studies.scaling.limits import SAVED, compare_limits, limit_sentences
 from hpc_qlstm.studies.scaling.machine import Machine
 
+_REMARK = (
+    f"Worth adding: while twice as many ranks save {100 * SAVED:.0f}% of a step or more. Speed-ups "
+    "are against the first P, with the best grid of each number of ranks."
+)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -55,15 +60,9 @@ def predict_scaling(
 ) -> Prediction:
     """The best grid for each number of ranks. Raises InputError as `extrapolate` does."""
     found, notes = extrapolate(kind, config, ranks, machine, network)
-    return Prediction(
-        f"extrapolated-{kind}",
-        f"{kind} scaling",
-        network,
-        [each.cells() for each in found],
-        [*limit_sentences(found, kind), *notes],
-        kind=kind,
-        found=found,
-    )
+    rows, sentences = [each.cells() for each in found], [*limit_sentences(found, kind), *notes]
+    name, title = f"extrapolated-{kind}", f"{kind} scaling"
+    return Prediction(name, title, network, rows, sentences, kind=kind, found=found)
 
 
 def predict_limits(
@@ -75,14 +74,8 @@ def predict_limits(
 ) -> Prediction:
     """Up to where ranks are worth adding, for all combinations of values. Raises InputError as
     `compare_limits` does."""
-    return Prediction(
-        "worth-adding",
-        "Ranks worth adding",
-        network,
-        compare_limits(config, vary, ranks, machine, network),
-        remark=f"Worth adding: while twice as many ranks save {100 * SAVED:.0f}% of a step or "
-        "more. Speed-ups are against the first P, with the best grid of each number of ranks.",
-    )
+    rows = compare_limits(config, vary, ranks, machine, network)
+    return Prediction("worth-adding", "Ranks worth adding", network, rows, remark=_REMARK)
 
 
 def _draw(kind: str, found: Sequence[Extrapolated], path: Path, title: str) -> None:

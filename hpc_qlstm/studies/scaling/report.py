@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hpc_qlstm.config import Config
 from hpc_qlstm.runs.run_directory import replace_text
 from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.runner import Job
@@ -56,7 +55,12 @@ def write(
     differing = difference_text(measured)
     bits = "bits identical over all ranks, variants and repeats of the same model"
     bits = "; ".join(differing) or bits
-    title = f"{kind} scaling: {rows[0].config.data.source}, {_sizes(kind, rows[0].config)}"
+    config = rows[0].config
+    size = "M = P" if kind == "weak-partitions" else f"M = {partitions(config)}"
+    batch = (
+        f"of {config.training.batch_size}" if kind != "weak-samples" else "grow with the replicas"
+    )
+    title = f"{kind} scaling: {config.data.source}, {size}, batches {batch}"
     content = {
         "kind": kind,
         "command": job.command,
@@ -84,15 +88,6 @@ def write(
     figure = path.with_suffix(".png")
     draw_scaling(kind, rows, figure, title)
     return Outcome([*texts, figure], differing)
-
-
-def _sizes(kind: str, config: Config) -> str:
-    """What does not change with the ranks, for the title."""
-    return {
-        "strong": f"M = {partitions(config)}, batches of {config.training.batch_size}",
-        "weak-partitions": f"M = P, batches of {config.training.batch_size}",
-        "weak-samples": f"M = {partitions(config)}, batches grow with the replicas",
-    }[kind]
 
 
 def _distinct(items: Iterable[T]) -> list[T]:

@@ -15,13 +15,7 @@ from hpc_qlstm.studies.scaling.costs import Costs, stored_machine
 from hpc_qlstm.studies.scaling.machine import Machine, machine_text
 from hpc_qlstm.studies.scaling.measure import measure
 from hpc_qlstm.studies.scaling.model import plan_of, predict_step
-from hpc_qlstm.studies.scaling.plan import (
-    Point,
-    StepTrial,
-    default_ranks,
-    plan_points,
-    plan_trials,
-)
+from hpc_qlstm.studies.scaling.plan import Point, StepTrial, default_ranks, plan_points, plan_trials
 from hpc_qlstm.studies.scaling.report import Outcome, write
 from hpc_qlstm.studies.scaling.table import make_rows
 from hpc_qlstm.training.stopping import StopRequested, StopWatch
@@ -124,32 +118,29 @@ def _measure_all(trials: Sequence[StepTrial], store: Store, watch: StopWatch, jo
     counts = sorted({trial.point.ranks for trial in trials})
     teams = {count: comm.split(0 if comm.rank < count else 1) for count in counts}
     for number, trial in enumerate(trials, start=1):
-        result = None
-        failure: HpcQlstmError | None = None
+        outcome: Result | HpcQlstmError | None = None
         if comm.rank < trial.point.ranks:
             try:
-                result = measure(trial, teams[trial.point.ranks], watch.step)
+                outcome = measure(trial, teams[trial.point.ranks], watch.step)
             except StopRequested:
                 pass  # the watches say so below, on the ranks that slept too
             except HpcQlstmError as error:
                 if not getattr(error, "shared", False):
                     raise  # of this rank alone: the job ends
-                failure = error
+                outcome = error
         comm.sleep_until_all()
-        together(comm, partial(_settle, trial, result, failure, store if comm.rank == 0 else None))
+        together(comm, partial(_settle, trial, outcome, store if comm.rank == 0 else None))
         stop_together(comm, watch.step())
-        if result is not None:
-            job.say(f"{number}/{len(trials)}: {trial.news(result)}")
+        if isinstance(outcome, dict):
+            job.say(f"{number}/{len(trials)}: {trial.news(outcome)}")
     for team in teams.values():
         team.free()
 
 
-def _settle(
-    trial: StepTrial, result: Result | None, failure: HpcQlstmError | None, store: Store | None
-) -> None:
+def _settle(trial: StepTrial, outcome: Result | HpcQlstmError | None, store: Store | None) -> None:
     """Store a trial, or raise what kept it from being measured. Local."""
-    if failure is not None:
-        failure.args = (f"{trial.title}: {failure}",)
-        raise failure
-    if store is not None and result is not None:
-        store.write(trial, result)
+    if isinstance(outcome, HpcQlstmError):
+        outcome.args = (f"{trial.title}: {outcome}",)
+        raise outcome
+    if store is not None and outcome is not None:
+        store.write(trial, outcome)

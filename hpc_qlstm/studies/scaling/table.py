@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from hpc_qlstm.config import Config
 from hpc_qlstm.distributed.rank_reports import SHARES
 from hpc_qlstm.studies.runner import Result
-from hpc_qlstm.studies.scaling.plan import Point, StepTrial, grouped
+from hpc_qlstm.studies.scaling.plan import Point, StepTrial, grouped, spread
 
 Predict = Callable[[Config, int], float | None]
-"""Seconds of a step of a configuration on so many ranks, by a model; None where it cannot say."""
+"""Seconds of a step on a number of ranks, predicted; None where that is not possible."""
 
 Measured = Sequence[tuple[StepTrial, Result]]
 
@@ -80,10 +78,9 @@ def make_rows(
     rows = []
     for number, point in enumerate(points):
         trials, results = zip(*of_point[number], strict=True)
-        seconds = [result["step_seconds"]["median"] for result in results]
-        step = float(np.median(seconds))
-        begin, longest = fewest.setdefault(point.variant, (point.ranks, step))
-        ratio = longest / step
+        step = spread([result["step_seconds"]["median"] for result in results])
+        begin, longest = fewest.setdefault(point.variant, (point.ranks, step["median"]))
+        ratio = longest / step["median"]
         if kind == "strong":
             speed_up, efficiency = begin * ratio, begin * ratio / point.ranks
         else:  # the work has grown with the ranks
@@ -97,7 +94,7 @@ def make_rows(
                 results[0]["grid"],
                 results[0]["partitions"],
                 results[0]["qubits"],
-                {"median": step, "min": min(seconds), "max": max(seconds)},
+                step,
                 speed_up,
                 efficiency,
                 {name: part / whole for name, part in total.items()},
