@@ -94,7 +94,7 @@ class NativeTape:
         # Executions that a time step counts for: forward, or one adjoint product for each.
         self._counted, self._calls = len(group.members) * group.sets * x.shape[0], 0
 
-    def with_cell(self, arrays: ForwardArrays) -> NativeCell:
+    def with_cell(self, arrays: ForwardArrays) -> extension.CellSweep:
         """See FusedTape."""
         cell = self._cell
         cell.start(
@@ -103,7 +103,16 @@ class NativeTape:
         )  # fmt: skip
         if arrays.h0 is not None and arrays.c0 is not None:
             cell.set_state(arrays.h0, arrays.c0)
-        return NativeCell(cell)
+        return cell
+
+    def start_back(self, arrays: ReverseArrays) -> None:
+        """See FusedTape."""
+        self._cell.start_back(
+            arrays.grad_outputs, arrays.rows, arrays.grad_inputs, arrays.gathered, arrays.columns,
+            arrays.hidden_begin, arrays.cotangents, arrays.grad_x,
+        )  # fmt: skip
+        if arrays.grad_h is not None and arrays.grad_c is not None:
+            self._cell.set_grad_state(arrays.grad_h, arrays.grad_c)
 
     def count(self, steps: int) -> None:
         """See FusedTape."""
@@ -134,24 +143,3 @@ class NativeTape:
     def release(self) -> None:
         """See FusedTape."""
         self._group.end(self._sweeps, self._calls)
-
-
-class NativeCell:
-    """A `FusedCell` of the native engine: the extension's calls (`kernels/lstm/cell_sweep.hpp`)."""
-
-    def __init__(self, cell: extension.CellSweep) -> None:
-        self._cell = cell
-        self.evaluate, self.update = cell.evaluate, cell.update
-        self.cell_backward, self.reverse = cell.cell_backward, cell.reverse
-        self.forward_step, self.backward_step = cell.forward_step, cell.backward_step
-        self.scatter_input_gradients = cell.scatter_input_gradients
-        self.state, self.grad_state = cell.state, cell.grad_state
-
-    def start_back(self, arrays: ReverseArrays) -> None:
-        """See FusedCell."""
-        self._cell.start_back(
-            arrays.grad_outputs, arrays.rows, arrays.grad_inputs, arrays.gathered, arrays.columns,
-            arrays.hidden_begin, arrays.cotangents, arrays.grad_x,
-        )  # fmt: skip
-        if arrays.grad_h is not None and arrays.grad_c is not None:
-            self._cell.set_grad_state(arrays.grad_h, arrays.grad_c)

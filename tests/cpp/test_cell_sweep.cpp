@@ -25,7 +25,7 @@ Circuit pair() {
     for (int k = 0; k < 2; ++k) {
         const auto n = static_cast<std::uint32_t>(k);
         circuit.gates.push_back({GateKind::ry, k, -1, Source::feature, n, Transform::arctan, 1.0});
-        circuit.gates.push_back({GateKind::rx, k, -1, Source::weight, n, Transform::identity, 0.0});
+        circuit.gates.push_back({GateKind::rx, k, -1, Source::weight, n, Transform::identity, 1.0});
     }
     circuit.gates.push_back({GateKind::cnot, 1, 0, Source::none, 0, Transform::identity, 0.0});
     return circuit;

@@ -80,7 +80,7 @@ Circuit layered_circuit(int qubits, int layers, bool real) {
             for (GateKind kind : {GateKind::ry, GateKind::rz}) {
                 if (real && kind == GateKind::rz) continue;
                 circuit.gates.push_back(
-                    {kind, k, -1, Source::weight, used++ % 3, Transform::identity, 0.0});
+                    {kind, k, -1, Source::weight, used++ % 3, Transform::identity, 1.0});
             }
         }
     }

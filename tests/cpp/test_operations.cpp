@@ -113,7 +113,7 @@ Circuit layered(int qubits, bool real, int layers) {
             for (GateKind kind : {GateKind::rz, GateKind::ry}) {
                 if (real && kind == GateKind::rz) continue;
                 circuit.gates.push_back(
-                    {kind, k, -1, Source::weight, used++, Transform::identity, 0.0});
+                    {kind, k, -1, Source::weight, used++, Transform::identity, 1.0});
             }
         }
     }

@@ -39,7 +39,7 @@ Circuit ring(int qubits, int features) {
     for (int k = 0; k < qubits; ++k) {
         const auto weight = static_cast<std::uint32_t>(k);
         circuit.gates.push_back(
-            {GateKind::rx, k, -1, Source::weight, weight, Transform::identity, 0.0});
+            {GateKind::rx, k, -1, Source::weight, weight, Transform::identity, 1.0});
     }
     return circuit;
 }

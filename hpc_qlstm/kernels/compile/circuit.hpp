@@ -21,7 +21,7 @@ struct Gate {
     Source source = Source::none;
     std::uint32_t index = 0;  // of the weight or the feature
     Transform transform = Transform::identity;
-    double value = 0.0;  // the constant angle, or the scale of a feature
+    double value = 0.0;  // the constant angle, or the scale of a weight or a feature
 };
 
 struct Circuit {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "compile/light_cone.hpp"
 
@@ -84,9 +85,9 @@ class Compiler {
     Turn constant(Axis axis, double cos_half, double sin_half, std::int64_t& slot) {
         if (slot < 0) {
             slot = static_cast<std::int64_t>(p_.uniform_angles.size());
-            p_.uniform_angles.push_back({false, 0, cos_half, sin_half});
+            p_.uniform_angles.push_back({false, 0, 1.0, cos_half, sin_half});
         }
-        return {axis, false, static_cast<std::uint32_t>(slot), -1};
+        return {axis, false, static_cast<std::uint32_t>(slot), -1, 1.0};
     }
 
     Turn turn(Axis axis, const Gate& gate) {
@@ -96,15 +97,15 @@ class Compiler {
         }
         if (gate.source == Source::weight) {
             const auto [at, added] = weight_slots_.try_emplace(
-                gate.index, static_cast<std::uint32_t>(p_.uniform_angles.size()));
-            if (added) p_.uniform_angles.push_back({true, gate.index, 0.0, 0.0});
-            return {axis, false, at->second, static_cast<std::int32_t>(gate.index)};
+                {gate.index, gate.value}, static_cast<std::uint32_t>(p_.uniform_angles.size()));
+            if (added) p_.uniform_angles.push_back({true, gate.index, gate.value, 0.0, 0.0});
+            return {axis, false, at->second, static_cast<std::int32_t>(gate.index), gate.value};
         }
         const auto [at, added] =
             feature_slots_.try_emplace({gate.index, gate.transform, gate.value},
                                        static_cast<std::uint32_t>(p_.lane_angles.size()));
         if (added) p_.lane_angles.push_back({gate.index, gate.transform, gate.value});
-        return {axis, true, at->second, static_cast<std::int32_t>(p_.weights + at->second)};
+        return {axis, true, at->second, static_cast<std::int32_t>(p_.weights + at->second), 1.0};
     }
 
     void close(int k) {
@@ -167,7 +168,7 @@ class Compiler {
     std::vector<std::vector<Turn>> open_;  // the turns of each qubit's unfinished run
     std::vector<bool> entangled_;
     std::int64_t constants_[2] = {-1, -1};  // slots of the angles pi and pi/2
-    std::map<std::uint32_t, std::uint32_t> weight_slots_;
+    std::map<std::pair<std::uint32_t, double>, std::uint32_t> weight_slots_;
     std::map<std::tuple<std::uint32_t, Transform, double>, std::uint32_t> feature_slots_;
 };
 

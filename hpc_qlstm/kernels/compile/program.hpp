@@ -22,12 +22,13 @@ enum class Axis : std::uint8_t { x, y, z };
 
 // One rotation of a run. `slot` numbers the per-lane angles (features) or the uniform angles
 // (weights and constants). `gradient` is where the derivative by this angle is summed: weight w
-// at w, per-lane slot s at weights + s, -1 for a constant.
+// at w, `scale` times, per-lane slot s at weights + s, -1 for a constant.
 struct Turn {
     Axis axis;
     bool per_lane;
     std::uint32_t slot;
     std::int32_t gradient;
+    double scale;  // of a weight, else 1
 };
 
 enum class Shape : std::uint8_t { general, real, diagonal };
@@ -64,6 +65,7 @@ struct Step {
 struct UniformAngle {
     bool is_weight;
     std::uint32_t weight;
+    double scale;  // of the weight
     double cos_half, sin_half;  // of a constant
 };
 

@@ -17,7 +17,8 @@ inline void prepare(const ProgramView& p, const double* weights, Real* uniform) 
         const UniformAngle* angles = p.uniform_angles + n;
         Lanes half{}, s, c;
         for (std::size_t j = 0; j < count; ++j) {
-            if (angles[j].is_weight) half[j] = static_cast<Real>(0.5 * weights[angles[j].weight]);
+            if (!angles[j].is_weight) continue;
+            half[j] = static_cast<Real>(0.5 * angles[j].scale * weights[angles[j].weight]);
         }
         sincos(half, s, c);
         for (std::size_t j = 0; j < count; ++j) {

@@ -94,7 +94,8 @@ inline void pull_back(const Run& run, const Turn* turns, const Angles& angles, c
     for (std::uint32_t n = run.first + run.count; n-- > run.first_gradient;) {
         const Turn& turn = turns[n];
         if (turn.gradient >= 0) {
-            sums[turn.gradient] += turn.axis == Axis::x ? x : turn.axis == Axis::y ? y : z;
+            const Lanes& by_angle = turn.axis == Axis::x ? x : turn.axis == Axis::y ? y : z;
+            sums[turn.gradient] += static_cast<Real>(turn.scale) * by_angle;
         }
         if (n == run.first_gradient) break;
         const Lanes c = angles.of(turn)[0], s = angles.of(turn)[1];

@@ -33,7 +33,8 @@ from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.cost import partition_costs
 from hpc_qlstm.parallel import ProcessGrid, process_grid
 from hpc_qlstm.studies.scaling.interconnect import Interconnect, shared_memory
-from hpc_qlstm.studies.scaling.machine import Busy, Machine
+from hpc_qlstm.studies.scaling.machine import LoadCosts as Busy
+from hpc_qlstm.studies.scaling.machine import Machine
 from hpc_qlstm.studies.scaling.plan import with_threads
 
 _NUMBER = 8
