@@ -36,9 +36,10 @@ def test_curves_are_straight_between_and_beyond_their_points():
 @pytest.mark.parametrize(("ranks", "replicas"), [(1, None), (2, None), (4, None), (2, 2)])
 def test_the_formula(ranks, replicas, cell_update):
     """Written out for two partitions of three qubits, T = 3, B = 8."""
-    like = config(parallel={"cell_update": cell_update})
+    settings = {"cell_update": cell_update, **({"replicas": replicas} if replicas else {})}
+    like = config(parallel=settings)
     rest = {"batch": 3.0, "step": 5.0, "cell": 7.0, "rows": 11.0, "weights": 13.0}
-    step = predict_step(like, ranks, invented(like, rest=rest), replicas=replicas)
+    step = predict_step(like, ranks, invented(like, rest=rest))
     copies = replicas or max(1, ranks // 2)
     row = ranks // copies
     own, samples = 2 // row, 8 // copies

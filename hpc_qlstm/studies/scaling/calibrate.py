@@ -26,7 +26,7 @@ from hpc_qlstm.studies.scaling.model import (
     message_seconds,
     plan_of,
     rest_terms,
-    step_sizes,
+    step_work,
 )
 from hpc_qlstm.studies.scaling.plan import Point, StepTrial
 from hpc_qlstm.studies.scaling.timing import call_seconds, circuit_curves, message_curves
@@ -133,9 +133,9 @@ def _fit_rest(
     """REST from what steps of small models take beyond circuits and messages."""
     terms, left = [], []
     for config, seconds in zip(small, steps, strict=True):
-        sizes = step_sizes(config, *plan_of(config), team.size)
-        rest = seconds - compute_seconds(sizes, busy) - message_seconds(sizes, busy)
-        terms.append(np.array(rest_terms(sizes)) / seconds)
+        work = step_work(config, *plan_of(config), team.size)
+        rest = seconds - compute_seconds(work, busy) - message_seconds(work, busy)
+        terms.append(np.array(rest_terms(work)) / seconds)
         left.append(max(rest, 0.0) / seconds)
     # Relative to the step: what is to be right is its prediction.
     found, _ = nnls(np.array(terms), np.array(left))

@@ -72,8 +72,8 @@ def ranked_grids(
     found = []
     for replicas in allowed_replicas(ranks, model.partition.count):
         for update in UPDATES if ranks // replicas > 1 else UPDATES[:1]:
-            chosen = changed(config, "parallel", cell_update=update)
-            step = predict_step(chosen, ranks, machine, interconnect, replicas)
+            chosen = changed(config, "parallel", cell_update=update, replicas=replicas)
+            step = predict_step(chosen, ranks, machine, interconnect)
             found.append(Candidate(step, update))
     if not found:
         raise InputError(
