@@ -80,7 +80,7 @@ def test_processors_have_a_table_each(own):
         ({"name": "damped", "precision": "single"}, "precision is for engines 'native' and 'aer'"),
         ({"name": "damped", "backends": [{}]}, "'primitive' and 'damped_processor', not for 'dam"),
         ({"options": {"a": 1}}, "and 'damped' and 'damped_processor', not for 'native'"),
-        ({"name": "dumped"}, "'damped' or 'damped_processor'"),
+        ({"name": "dumped"}, "'damped', 'damped_processor'"),
     ],
 )
 def test_keys_of_other_engines_are_refused(own, engine, message):
