@@ -19,7 +19,6 @@ from hpc_qlstm.data import WindowSource
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.checkpoint_format import Checkpoint
 
-_MODEL_SECTIONS = ("model", "partition", "data")
 _TRAINING_KEYS = (
     "batch_size",
     "shuffle",
@@ -38,9 +37,8 @@ _FREE_KEYS = {("data", "file"), ("model", "ansatz_file")}
 def require_same_model(stored: Checkpoint, config: Config) -> None:
     """InputError that names the first key in which model, partition or data differ. Local."""
     then = load_config(tomllib.loads(stored.config))
-    for section in _MODEL_SECTIONS:
-        fields = type(getattr(config, section)).model_fields
-        _compare(then, config, section, fields)
+    for section in ("model", "partition", "data"):
+        _compare(then, config, section, type(getattr(config, section)).model_fields)
 
 
 def require_same_training(stored: Checkpoint, config: Config) -> None:
