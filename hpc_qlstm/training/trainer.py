@@ -30,7 +30,6 @@ from hpc_qlstm.runs.checkpoint import compare_names
 from hpc_qlstm.runs.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.runs.compatibility import (
     circuits_fingerprint,
-    fingerprint,
     require_same_circuits,
     require_same_data,
     require_same_training,
@@ -193,7 +192,7 @@ class Trainer:
         """What all checkpoints of a run have in common: the configuration, and the data."""
         scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
         data = {
-            "fingerprint": fingerprint(self.data),
+            "fingerprint": self.data.fingerprint,
             "circuits": circuits_fingerprint(self._circuits),
         }
         for name, scaler in scalers.items():
