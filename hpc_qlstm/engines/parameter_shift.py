@@ -2,7 +2,9 @@
 
 The paper's section II.E: df/dtheta = (f(theta + pi/2) - f(theta - pi/2)) / 2, exact for every
 RX, RY and RZ angle. Encoding angles are shifted like weights; the chain rule through their
-transform gives the gradients of the features. All evaluations go to the engine in one call.
+transform gives the gradients of the features. Every use of a weight is an angle of its own: the
+two halves of a controlled rotation take four evaluations, which the chain rule adds up with their
+factors. All evaluations go to the engine in one call.
 """
 
 from __future__ import annotations

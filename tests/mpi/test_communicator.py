@@ -77,7 +77,7 @@ def test_split_and_node(comm, agree):
     agree(threads_per_rank(ours) >= 1)
 
 
-def test_what_is_freed_is_gone_and_the_rest_goes_on(comm, agree):
+def test_freed_communicators_leave_the_rest_usable(comm, agree):
     ours = open_communicator(comm)
     row = ours.split(0)
     row.prepare_allgather(np.zeros(2), np.zeros((comm.size, 2)))

@@ -1,4 +1,4 @@
-"""Checkpoint files that are patched hold what HDF5 would have written anew."""
+"""Patched checkpoint files are byte for byte what HDF5 would have written."""
 
 from __future__ import annotations
 
