@@ -19,6 +19,7 @@ from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.config import EngineConfig
 from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.fused import FusedGroup, GroupMember
+from hpc_qlstm.engines.parameter_shift import contract, jacobian
 from hpc_qlstm.errors import InputError, UnsupportedError
 
 Gradient = Literal["adjoint", "parameter_shift", "spsa"]
@@ -127,9 +128,9 @@ class Engine(abc.ABC):
         (G, B, n_out), weight gradients (G, B, weight_count) and feature gradients (G, B, D_m).
         This default applies the parameter-shift rule to `expectations_group`.
         """
-        from hpc_qlstm.engines.parameter_shift import vjp_group
-
-        return vjp_group(self, circuit, features, weights, cotangent, draw)
+        outputs, derivative = jacobian(self, circuit, features, weights, draw)
+        assert outputs is not None
+        return outputs, *contract(circuit, features, derivative, cotangent)
 
     def fuse(self, members: Sequence[GroupMember], sets: int) -> FusedGroup | None:
         """Groups of these VQCs, `sets` a partition, in one call a step; None: not this engine."""

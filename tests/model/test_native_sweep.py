@@ -116,7 +116,7 @@ def test_sweeps_of_other_sizes_are_refused():
         ),
         (r"state has shape \(2, 4\), allowed: \(3, columns\)", flat, np.zeros((2, 4)), outputs),
         (r"outputs have shape .* allowed: \(4, 3, 4 or more\)", flat, state, np.zeros((4, 3, 3))),
-        ("weights have size 20, allowed: to hold 4 times", flat[:20], state, outputs),
+        ("weights have size 20, allowed: room for 4 times", flat[:20], state, outputs),
     ):
         with pytest.raises(ValueError, match=message):
             sweeps.begin(flat_given, x, outputs_given).forward(1, state_given)

@@ -3,7 +3,8 @@
 All circuits of a call go to Aer in one `run`: the circuit is built once with a parameter per
 variable angle, and Aer binds the angles of every row while it runs. Aer saves the exact
 probabilities of the output qubits, with noise from a density matrix, from which NumPy takes the
-expectation values of Z, or draws the shots, which are distributed as Aer's own and cost less. Only
+expectation values of Z, or draws the shots, which are distributed as Aer's own and cost less; on a
+GPU, without noise and shots, it saves the expectation values themselves (`prepared.py`). Only
 where a density matrix would cost more than the shots does Aer follow every shot by itself.
 Gradients are those of the base class, the parameter-shift rule (arXiv 2503.14088, section II.E).
 """
@@ -13,20 +14,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.circuits.qiskit_transpile import (
-    BoundForm,
-    bound_form,
-    calibration_circuits,
-    compact,
-)
+from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_circuits
 from hpc_qlstm.config import EngineConfig, MitigationConfig, NoiseConfig
 from hpc_qlstm.config_io import section_from
 from hpc_qlstm.engines.aer.noise import create_noise
+from hpc_qlstm.engines.aer.prepared import Prepared, with_noise, with_probabilities, with_z
 from hpc_qlstm.engines.aer.probabilities import expectations_of_z, marginals, misread
 from hpc_qlstm.engines.aer.simulator import (
     AMPLITUDE_BYTES,
@@ -34,42 +31,17 @@ from hpc_qlstm.engines.aer.simulator import (
     check_settings,
     create_simulator,
     max_qubits,
-    parallel_threshold,
     run,
 )
 from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.sampling import BackendEngine
 from hpc_qlstm.errors import EngineError, InputError
 
-if TYPE_CHECKING:
-    from qiskit import QuantumCircuit
-
 # An Aer result takes about this much memory beside the saved data (measured: 8.5 kB).
 _RESULT_BYTES = 10_000
 _READ_BYTES = 2**19
 # Aer's GPU gives each row of a run a CUDA stream and a place in a grid of 65,535.
 _GPU_ROWS = 16_384
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A circuit ready for Aer: its simulator, the qubits that are saved, and reading errors.
-
-    labels: of the saved <Z_k>, where these are read instead of probabilities.
-    """
-
-    form: BoundForm
-    circuit: QuantumCircuit
-    simulator: Any
-    saved: int
-    confusions: Float | None
-    by_shot: bool
-    labels: tuple[str, ...] = ()
-
-    @property
-    def numbers(self) -> int:
-        """Numbers that Aer saves for a row."""
-        return len(self.labels) or 2**self.saved
 
 
 @dataclass(eq=False)
@@ -131,7 +103,7 @@ class AerEngine(BackendEngine):
         self._run_options = {"target_gpus": [self.gpu or 0]} if self.device == "GPU" else {}
         self._reads_z = self.device == "GPU" and self._noise is None and not self.shots
         self._call_bytes = self.call_memory_mb * 2**20
-        self._prepared_circuits: dict[tuple[Circuit, int], _Prepared] = {}
+        self._prepared_circuits: dict[tuple[Circuit, int], Prepared] = {}
         most = max_qubits(self.precision)
         if self._noise is not None and not self.shots:
             most //= 2  # a density matrix has the square of a state's numbers
@@ -193,7 +165,7 @@ class AerEngine(BackendEngine):
                 values.append(self._read(made, circuit.outputs, read, shots, stream))
         return values[0][0], values[1][0]
 
-    def _run(self, prepared: _Prepared, angles: Float) -> list[Float]:
+    def _run(self, prepared: Prepared, angles: Float) -> list[Float]:
         """What is saved, N arrays (numbers,), at angles (N, A') from one run of Aer."""
         binds = {
             parameter: column.tolist()
@@ -214,7 +186,7 @@ class AerEngine(BackendEngine):
         return rows
 
     def _read(
-        self, prepared: _Prepared, outputs: int, saved: Float, shots: int, draw: Draw
+        self, prepared: Prepared, outputs: int, saved: Float, shots: int, draw: Draw
     ) -> Float:
         """<Z_k> (N, outputs) from what is saved: with reading errors, then exact or drawn."""
         if prepared.labels:
@@ -237,7 +209,7 @@ class AerEngine(BackendEngine):
         return expectations_of_z(probabilities, outputs)
 
     def _by_shot(
-        self, prepared: _Prepared, outputs: int, angles: Float, shots: int, draw: Draw
+        self, prepared: Prepared, outputs: int, angles: Float, shots: int, draw: Draw
     ) -> Float:
         """<Z_k> (N, outputs) from runs in which Aer follows every shot, one run a row."""
         values = np.empty((len(angles), outputs))
@@ -258,7 +230,7 @@ class AerEngine(BackendEngine):
             values[n] = expectations_of_z(counts / shots, outputs)[0]
         return values
 
-    def _prepared(self, circuit: Circuit, scale: int) -> _Prepared:
+    def _prepared(self, circuit: Circuit, scale: int) -> Prepared:
         key = (circuit, scale)
         if key not in self._prepared_circuits:
             noise = self._noise
@@ -272,67 +244,12 @@ class AerEngine(BackendEngine):
             self._prepared_circuits[key] = self._with_instructions(form)
         return self._prepared_circuits[key]
 
-    def _with_instructions(self, form: BoundForm) -> _Prepared:
-        """The form with what it saves or measures, and the simulator for it."""
-        # Aer adds save_probabilities to QuantumCircuit when it is imported.
-        import qiskit_aer  # noqa: F401
-
-        if self._noise is None:
-            circuit = form.circuit.copy()
-            if self._reads_z:
-                return self._with_z(form, circuit)
-            saved = self._saved_qubits(circuit.num_qubits, form.qubits)
-            circuit.save_probabilities(list(saved))
-            return _Prepared(form, circuit, self._simulator, len(saved), None, False)
-        small, physical = compact(form)
-        confusions = self._noise.confusions([physical[k] for k in small.qubits])
-        by_shot = self.shots > 0 and 2 ** len(physical) > self.shots
-        settings: dict[str, Any] = {"noise_model": self._noise.model(physical)}
-        circuit = small.circuit.copy()
-        if by_shot:
-            from qiskit.circuit import ClassicalRegister
-
-            register = ClassicalRegister(len(small.qubits))
-            circuit.add_register(register)
-            circuit.measure(list(small.qubits), list(register))
-            # Shots on several threads are seeded by thread: the bits would depend on their number.
-            settings["max_parallel_shots"] = 1
-            saved = small.qubits
-        else:
-            saved = self._saved_qubits(2 * len(physical), small.qubits, len(physical))
-            circuit.save_probabilities(list(saved))
-            settings["method"] = "density_matrix"
-        simulator = create_simulator(*self._base, **settings)
-        return _Prepared(form, circuit, simulator, len(saved), confusions, by_shot)
-
-    def _with_z(self, form: BoundForm, circuit: QuantumCircuit) -> _Prepared:
-        """With a saved <Z> for each output.
-
-        On a GPU Aer goes through the whole state for each probability: 5.1, 81 ms a circuit at 8,
-        12 qubits, all of them outputs, instead of 0.87, 1.2 ms (H200, Aer 0.18).
-        """
-        from qiskit.quantum_info import Pauli
-
-        labels = tuple(f"z{k}" for k in range(len(form.qubits)))
-        for label, qubit in zip(labels, form.qubits, strict=True):
-            circuit.save_expectation_value(Pauli("Z"), [qubit], label)
-        return _Prepared(form, circuit, self._simulator, len(labels), None, False, labels)
-
-    def _saved_qubits(
-        self, size: int, outputs: tuple[int, ...], count: int | None = None
-    ) -> tuple[int, ...]:
-        """The qubits whose joint probabilities Aer saves, the outputs first.
-
-        size: the base-2 logarithm of the numbers of the state; count: qubits, default as size.
-        One save of the output qubits' probabilities was the cheapest exact way or equal to it:
-        60, 151 and 1637 us per circuit at 4, 8 and 12 qubits, all of them outputs, against 66,
-        176 and 1921 us with an expectation value per qubit (statevector: 67, 155, 1635 us).
-        More than two threads add up marginal probabilities in an order that changes from run to
-        run; then all qubits are saved, which needs no sum in Aer.
-        """
-        if self._threads <= 2 or size <= parallel_threshold(self._threads):
-            return outputs
-        return outputs + tuple(k for k in range(count or size) if k not in outputs)
+    def _with_instructions(self, form: BoundForm) -> Prepared:
+        if self._noise is not None:
+            return with_noise(form, self._noise, self.shots, self._base)
+        if self._reads_z:
+            return with_z(form, self._simulator)
+        return with_probabilities(form, self._simulator, self._threads)
 
 
 _NO_ANGLES = (np.empty((0, 0)), np.empty(0))

@@ -33,7 +33,7 @@ void check_section(const char* name, std::size_t numbers, std::size_t m, std::si
                    std::size_t sets, std::size_t size) {
     if (inside(begin, sets, size, numbers)) return;
     refuse(name + (" " + std::to_string(numbers)),
-           "to hold " + std::to_string(sets) + " times " + std::to_string(size) + " from " +
+           "room for " + std::to_string(sets) + " times " + std::to_string(size) + " from " +
                std::to_string(begin) + " on, for member " + std::to_string(m));
 }
 
