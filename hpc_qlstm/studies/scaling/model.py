@@ -193,7 +193,7 @@ def predict_step(
         ) from None
     rest = sum(a * b for a, b in zip(rest_terms(work), costs.rest.values(), strict=True))
     grid, communication = work.plan.grid, message_seconds(work, costs, interconnect)
-    return StepPrediction((grid.replicas, grid.row_size), compute, communication, turns * rest)
+    return StepPrediction((grid.replicas, grid.group_size), compute, communication, turns * rest)
 
 
 def plan_of(config: Config) -> tuple[QLSTM, int]:
