@@ -72,17 +72,12 @@ class DistributedModel:
         self.grid = grid
         self.plan = MessagePlan(model, grid, replicated)
         self.group = comm.split(grid.replica) if grid.replicas > 1 else comm
-        self._exchange: Exchange
-        self._group_exchange: GroupExchange | None = None
         self.overlap = False
         """Whether a batch is computed in two parts, of which one's messages travel while the other
         is computed; the same on every rank. Has no effect where a group is one rank."""
-        if grid.group_size == 1:
-            self._exchange = model.local_exchange()
-        else:
-            self._exchange = self._group_exchange = GroupExchange(
-                self.group, self.plan, collectives
-            )
+        self._exchange: Exchange = model.local_exchange()
+        if grid.group_size > 1:
+            self._exchange = GroupExchange(self.group, self.plan, collectives)
         self.local = local
         self._local = model.local_model(local, self._exchange)
         self._seed = seed
@@ -214,8 +209,7 @@ class DistributedModel:
     def check_collectives(self) -> None:
         """Raise InputError where the MPI library lacks the configured collectives. Collective on
         the group, and all of its ranks raise or none."""
-        if self._group_exchange is not None:
-            self._group_exchange.outputs(0, 1, 1)
+        self._exchange.outputs(0, 1, 1)
 
     def free(self) -> None:
         """The end: MPI takes back what it holds for the group. Collective on the group."""
@@ -227,7 +221,7 @@ class DistributedModel:
     @property
     def can_overlap(self) -> bool:
         """Whether there are messages of a time step that could travel during computation."""
-        return self._group_exchange is not None
+        return self.grid.group_size > 1
 
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
@@ -253,9 +247,7 @@ class DistributedModel:
 
     def _cuts(self, samples: int) -> list[int]:
         """Where the samples of this rank are cut, for messages to travel during computation."""
-        if self._group_exchange is None:
-            return []
-        return batch_cuts(samples) if self.overlap else []
+        return batch_cuts(samples) if self.overlap and self.can_overlap else []
 
     def _add_blocks(
         self, received: Float, bounds: Bounds, shape: tuple[int, ...]
