@@ -33,6 +33,10 @@ class ProcessGrid:
         """This rank's partitions."""
         return self.blocks[self.position]
 
+    def busiest(self, costs: Sequence[float]) -> range:
+        """The partitions of the rank of a group with most to compute, by each partition's cost."""
+        return max(self.blocks, key=lambda block: sum(costs[m] for m in block))
+
 
 def process_grid(
     size: int, rank: int, costs: Sequence[float], replicas: int | None = None

@@ -108,8 +108,8 @@ def step_work(config: Config, model: QLSTM, steps: int, ranks: int) -> StepWork:
     fit; models with mixing, extra VQCs or classical gates are not predicted."""
     if not has_four_vqcs(config):
         raise InputError(f"times are predicted for {PREDICTED} alone")
-    plan, costs = message_plan(model, ranks, config.parallel), partition_costs(model)
-    block = max(plan.grid.blocks, key=lambda block: sum(costs[m] for m in block))
+    plan = message_plan(model, ranks, config.parallel)
+    block = plan.grid.busiest(partition_costs(model))
     own = model.layout.section(block)
     keys = _keys(config, model, block)
     return StepWork(plan, config.training.batch_size, steps, keys, own.stop - own.start)
