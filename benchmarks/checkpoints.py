@@ -24,6 +24,8 @@ from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.native.system import create_file_writer
 from hpc_qlstm.parallel import Communicator, ending_all, on_root, open_communicator
+from hpc_qlstm.runs.checkpoint import load_newest
+from hpc_qlstm.runs.checkpoint_encoder import CheckpointEncoder
 from hpc_qlstm.runs.run_directory import create_run_directory
 from hpc_qlstm.runs.writer import RunWriter
 from hpc_qlstm.training.trainer import Trainer
@@ -45,6 +47,18 @@ def bare_write(folder: Path, count: int = 300) -> tuple[float, float]:
     after = os.times()
     cpu = after.user + after.system - before.user - before.system
     return (perf_counter() - start) / count, cpu / count
+
+
+def encoding(run: Path, count: int = 300) -> tuple[int, float]:
+    """Datasets of a run's newest checkpoint, and the least seconds to make its bytes again."""
+    stored, _ = load_newest(run / "checkpoints")
+    encoder, times = CheckpointEncoder(), []
+    for _ in range(count):
+        start = perf_counter()
+        encoder.encode(stored)
+        times.append(perf_counter() - start)
+    groups = (stored.weights, stored.best, stored.optimizer, stored.data, stored.progress)
+    return 2 + sum(map(len, groups)), min(times)
 
 
 def seconds(config: Config, comm: Communicator) -> tuple[float, float]:
@@ -92,12 +106,14 @@ def compare(options: argparse.Namespace, comm: Communicator) -> None:
     if comm.rank:
         return
     bare_seconds, bare_cpu = bare_write(folder)
+    datasets, encoded = encoding(Path(load_config(options.config, overrides).output.run_dir))
     shutil.rmtree(folder if options.folder is None else folder / "none", ignore_errors=True)
     print(describe(), f"{comm.size} ranks")
     print(
         f"a durable file of {BARE_BYTES:,} bytes alone: {1e6 * bare_seconds:.0f} us, "
         f"{1e6 * bare_cpu:.0f} us of them on this process's processor"
     )
+    print(f"the bytes of a checkpoint of {datasets} datasets: {1e3 * encoded:.1f} ms at best")
     for kind, values in times.items():
         print(f"{kind}: {np.median(values):.4f} s, {min(values):.4f} to {max(values):.4f}")
     without, every = (np.array(values) for values in times.values())

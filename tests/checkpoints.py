@@ -8,8 +8,8 @@ import json
 import numpy as np
 
 from hpc_qlstm.native.system import create_file_writer
+from hpc_qlstm.runs.checkpoint_encoder import CheckpointEncoder
 from hpc_qlstm.runs.checkpoint_format import Checkpoint
-from hpc_qlstm.runs.checkpoint_image import CheckpointImage
 
 
 def make(epoch=3, **changes):
@@ -49,7 +49,7 @@ def same(a, b):
 
 def save(path, checkpoint):
     """Write a checkpoint to any path."""
-    path.write_bytes(CheckpointImage().of(checkpoint))
+    path.write_bytes(CheckpointEncoder().encode(checkpoint))
 
 
 class RefusingWriter:

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
-from hpc_qlstm.analysis.sampled import gaussian_errors, sampled_and_exact, samples, z_scores
+from hpc_qlstm.analysis.sampled import sampled_and_exact, samples, z_scores
 from hpc_qlstm.build.setup import place_model, require_circuits
 from hpc_qlstm.build.sources import build_source
 from hpc_qlstm.circuits import Circuit
@@ -100,7 +100,7 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
     """The configured engine of partition m against an exact one with its noise."""
     engine = config.engine.of_partition(m)
     text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
-    place = engine.backend if engine.name == "primitive" else engine.noise.backend
+    place = engine.backend if engine.takes("backend") else engine.noise.backend
     name = f"{engine.name}, {engine.shots} shots" + (f", {place}" if place else "")
     features, weights, _ = _random_arrays(config, circuit, m)
     nan = float("nan")
@@ -110,13 +110,7 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
         sampled, exact = sampled_and_exact(config, m, threads)
         start = perf_counter()
         outputs, derivatives, bound = z_scores(
-            sampled,
-            exact,
-            circuit,
-            features,
-            weights,
-            engine.shots,
-            gaussian=gaussian_errors(config, m),
+            sampled, exact, circuit, features, weights, engine.shots
         )
         seconds = perf_counter() - start
     except HpcQlstmError as error:

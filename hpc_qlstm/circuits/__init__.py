@@ -1,6 +1,6 @@
 """Circuits as data: the description and the named ansaetze."""
 
-from hpc_qlstm.circuits.ansatz import ANSAETZE, ENCODINGS, ansatz
+from hpc_qlstm.circuits.ansatz import ANSAETZE, ENCODINGS, Ansatz, ansatz
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Gate, Weight
 from hpc_qlstm.circuits.composite import COMPOSITES, composite
 
@@ -8,6 +8,7 @@ __all__ = [
     "ANSAETZE",
     "COMPOSITES",
     "ENCODINGS",
+    "Ansatz",
     "Circuit",
     "Constant",
     "Feature",

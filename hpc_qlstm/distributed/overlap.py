@@ -25,7 +25,8 @@ def choose_overlap(model: DistributedModel, config: Config, x: Float, y: Float) 
     Engines that sample, or whose circuits cost money or minutes, are not tried: without overlap.
     """
     comm = model.comm
-    fast = config.engine.name == "native" and model.local.gradient == "adjoint"
+    simulated = all(engine.capabilities.simulated for engine in model.local.engines)
+    fast = simulated and model.local.gradient == "adjoint"
     # Every replica has the same row size, so all ranks agree.
     if not model.can_overlap or not fast:
         model.overlap = False
@@ -47,5 +48,3 @@ def choose_overlap(model: DistributedModel, config: Config, x: Float, y: Float) 
     for part in (comm, model.row):
         part.durations.clear()
         part.moved = 0
-    for engine in model.local.engines:
-        engine.executions = 0

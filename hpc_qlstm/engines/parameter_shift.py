@@ -9,19 +9,25 @@ factors. All evaluations go to the engine in one call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.draw import Draw
 
-if TYPE_CHECKING:
-    from hpc_qlstm.engines.base import Engine
+
+class Evaluator(Protocol):
+    """What gives expectation values, as every `Engine` does."""
+
+    def expectations_group(
+        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+    ) -> Float:
+        """See `Engine.expectations_group`."""
 
 
 def jacobian(
-    engine: Engine,
+    engine: Evaluator,
     circuit: Circuit,
     features: Float,
     weights: Float,
@@ -63,18 +69,3 @@ def contract(
     by_angle = (derivative * cotangent[:, :, None, :]).sum(axis=-1)
     rows = [circuit.pull_back(features, by_angle[g]) for g in range(cotangent.shape[0])]
     return np.stack([w for w, _ in rows]), np.stack([x for _, x in rows])
-
-
-def vjp_group(
-    engine: Engine,
-    circuit: Circuit,
-    features: Float,
-    weights: Float,
-    cotangent: Float,
-    draw: Draw | None = None,
-) -> tuple[Float, Float, Float]:
-    """`Engine.vjp_group` by the parameter-shift rule."""
-    outputs, derivative = jacobian(engine, circuit, features, weights, draw)
-    assert outputs is not None
-    to_weights, to_features = contract(circuit, features, derivative, cotangent)
-    return outputs, to_weights, to_features

@@ -45,9 +45,8 @@ class ReferenceEngine(Engine):
     """Exact statevector simulation in NumPy, complex128, adjoint gradient."""
 
     name: ClassVar[str] = "reference"
-    capabilities = Capabilities(
-        exact=True, gradient="adjoint", precision=("double",), max_qubits=20
-    )
+    config_keys = ()
+    capabilities = Capabilities(gradient="adjoint", max_qubits=20)
 
     def expectations_group(
         self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None

@@ -3,10 +3,10 @@
 A file is a user block of 512 bytes with the format's name, its version and the SHA-256 of all bytes
 behind the block; then HDF5. Root attributes `epoch`, `batch`, `optimizer_steps`, `seed`,
 `best_epoch`, `best_loss` and `versions` (JSON); groups `weights`, `best` and `optimizer` with one
-float64 dataset a name; datasets `config` (TOML text) and `history` (one JSON line an epoch, spaces
-behind the last one); group `data` with the offsets and factors of features and targets, a
-fingerprint of the windows and one of the circuits; group `progress`, of an epoch under way, with
-`losses`, one for each of its batches, and `circuits`, the counts so far.
+float64 dataset a name; datasets `config` (TOML text) and `history` (one JSON line an epoch; earlier
+releases left spaces behind the last one); group `data` with the offsets and factors of features and
+targets, a fingerprint of the windows and one of the circuits; group `progress`, of an epoch under
+way, with `losses`, one for each of its batches, and `circuits`, the counts so far.
 
 The digest is over bytes and stands outside of HDF5, because the HDF5 library may crash the process
 on a damaged file: none is opened before its bytes are known to be those that were written.
@@ -80,7 +80,8 @@ def user_block(digest: str) -> bytes:
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on. Imports none of them."""
     versions = {"python": platform.python_version()}
-    for name in ("hpc-qlstm", "numpy", "scipy", "h5py", "mpi4py", "qiskit", "qiskit-aer"):
+    aer = ("qiskit-aer", "qiskit-aer-gpu")  # two builds of one package
+    for name in ("hpc-qlstm", "numpy", "scipy", "h5py", "mpi4py", "qiskit", *aer):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions

@@ -23,6 +23,7 @@ _MODEL_SECTIONS = ("model", "partition", "data")
 _TRAINING_KEYS = (
     "batch_size",
     "shuffle",
+    "loss",
     "optimizer",
     "momentum",
     "alpha",

@@ -1,8 +1,8 @@
 """Checkpoints are written while training goes on, and old ones let go.
 
 Most of a checkpoint's time is spent waiting for the disk to say that the bytes are there. A thread
-without Python (`kernels/file_writer.hpp`) does that: a thread of Python would hold up training at
-each of its system calls, for the interpreter's lock.
+without Python (`kernels/system/file_writer.hpp`) does that: a thread of Python would hold up
+training at each of its system calls, for the interpreter's lock.
 
 Where epochs take milliseconds, a checkpoint after each would keep a processor busy with the file
 system. So a checkpoint may wait, in memory, for those after it, and by the time that it would be
@@ -29,8 +29,8 @@ from hpc_qlstm.runs.checkpoint import (
     find_checkpoints,
     position,
 )
+from hpc_qlstm.runs.checkpoint_encoder import CheckpointEncoder
 from hpc_qlstm.runs.checkpoint_format import Position, Snapshot
-from hpc_qlstm.runs.checkpoint_image import CheckpointImage
 
 _MOST_WAITING = 64
 """Checkpoints that may wait in memory before training waits for the disk."""
@@ -60,15 +60,15 @@ class CheckpointSaver:
     """Writes a run's checkpoints, one at a time, and lets old ones go. For rank 0; local.
 
     Each is written under a temporary name, fsynced and renamed; then the directory is fsynced, and
-    then those go that the settings do not keep. epochs: of the whole run.
+    then those go that the settings do not keep.
     """
 
-    def __init__(self, folder: Path, settings: CheckpointConfig, epochs: int = 1) -> None:
+    def __init__(self, folder: Path, settings: CheckpointConfig) -> None:
         self._folder = str(folder)
         self._settings = settings
         # Where all are kept there is nothing to be won by waiting.
         self._delay = settings.delay if settings.keep else 0.0
-        self._image = CheckpointImage(epochs)
+        self._encoder = CheckpointEncoder()
         self._writer: Any = None
         found = map(position, reversed(find_checkpoints(folder)))
         self._there: list[Position] = [each for each in found if each != NO_POSITION]
@@ -137,7 +137,7 @@ class CheckpointSaver:
             self._folder,
             f"{self._folder}/.{name}.{os.getpid()}.tmp",
             f"{self._folder}/{name}",
-            np.frombuffer(self._image.of(snapshot.make()), dtype=np.uint8),
+            np.frombuffer(self._encoder.encode(snapshot.make()), dtype=np.uint8),
             [f"{self._folder}/{checkpoint_name(*old)}" for old in gone],
         )
         self._under_way = _UnderWay(where, gone, monotonic() - begin)

@@ -62,7 +62,7 @@ class RunWriter:
         self._say = say
         self._took = took
         self._next = monotonic() + self._settings.interval
-        self._saver = CheckpointSaver(run.checkpoints, config.checkpoint, self._last_epoch)
+        self._saver = CheckpointSaver(run.checkpoints, config.checkpoint)
         self._refused = ""
         self._metrics_torn = False
         self._told_of_old_ones = False

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hpc_qlstm import registry
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import TrainingConfig
 from hpc_qlstm.errors import InputError
@@ -18,11 +19,16 @@ from hpc_qlstm.native import numerics
 
 
 class Optimizer(abc.ABC):
-    """Base: a step count and named state arrays (n,)."""
+    """Base: a step count and named state arrays (n,); found by name in `registry.optimizers`."""
 
     def __init__(self, size: int, *names: str) -> None:
         self.steps = 0
         self.state: dict[str, Float] = {name: np.zeros(size) for name in names}
+
+    @classmethod
+    def from_config(cls, config: TrainingConfig, size: int) -> Optimizer:
+        """The optimizer of `size` weights with the configured settings."""
+        return cls(size)
 
     def step(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         """Update the weights (n,) in place with a gradient (n,)."""
@@ -56,6 +62,11 @@ class SGD(Optimizer):
         super().__init__(size, *(["momentum"] if momentum else []))
         self._momentum = momentum
 
+    @classmethod
+    def from_config(cls, config: TrainingConfig, size: int) -> SGD:
+        """See Optimizer."""
+        return cls(size, config.momentum)
+
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         if self._momentum:
             buffer = self.state["momentum"]
@@ -73,6 +84,11 @@ class RMSProp(Optimizer):
     ) -> None:
         super().__init__(size, "square", *(["momentum"] if momentum else []))
         self._alpha, self._epsilon, self._momentum = alpha, epsilon, momentum
+
+    @classmethod
+    def from_config(cls, config: TrainingConfig, size: int) -> RMSProp:
+        """See Optimizer."""
+        return cls(size, config.alpha, config.epsilon, config.momentum)
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         square = self.state["square"]
@@ -96,6 +112,11 @@ class Adam(Optimizer):
         super().__init__(size, "first", "second")
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
 
+    @classmethod
+    def from_config(cls, config: TrainingConfig, size: int) -> Adam:
+        """See Optimizer."""
+        return cls(size, config.beta1, config.beta2, config.epsilon)
+
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         numerics.adam(
             self._beta1,
@@ -112,11 +133,8 @@ class Adam(Optimizer):
 
 def create_optimizer(config: TrainingConfig, size: int) -> Optimizer:
     """The configured optimizer for `size` weights."""
-    if config.optimizer == "sgd":
-        return SGD(size, config.momentum)
-    if config.optimizer == "rmsprop":
-        return RMSProp(size, config.alpha, config.epsilon, config.momentum)
-    return Adam(size, config.beta1, config.beta2, config.epsilon)
+    made: Optimizer = registry.optimizers[config.optimizer].from_config(config, size)
+    return made
 
 
 def clip(gradient: Float, largest_norm: float) -> None:

@@ -232,9 +232,8 @@ class Trainer:
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):
-            error = TrainingError(
+            raise TrainingError(
                 f"epoch {self.state.epoch + 1}, {what} is {value}; "
-                "a smaller learning_rate or clip_norm may help"
+                "a smaller learning_rate or clip_norm may help",
+                shared=True,  # every rank has the same numbers
             )
-            error.shared = True  # type: ignore[attr-defined]  # every rank has the same numbers
-            raise error

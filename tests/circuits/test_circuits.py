@@ -1,4 +1,4 @@
-"""Circuits and ansaetze against design section 3, the reference engine against dense matrices."""
+"""Circuits and ansaetze gate by gate, and the reference engine against dense matrices."""
 
 import functools
 
@@ -32,7 +32,7 @@ def cnots(pairs):
 
 
 @pytest.mark.parametrize("q", RING)
-def test_rot_ring_is_the_circuit_of_the_design(q):
+def test_rot_ring_gate_by_gate(q):
     circuit = ansatz("rot_ring", qubits=q, features=max(1, q - 1), outputs=1, depth=2)
     expected = [Gate("h", (i,)) for i in range(q)]
     for i in range(max(1, q - 1)):
@@ -48,7 +48,7 @@ def test_rot_ring_is_the_circuit_of_the_design(q):
 
 
 @pytest.mark.parametrize("q", BRICKS)
-def test_ry_brickwork_is_the_circuit_of_the_design(q):
+def test_ry_brickwork_gate_by_gate(q):
     circuit = ansatz("ry_brickwork", qubits=q, features=q, outputs=q, depth=2)
     expected = [Gate("h", (i,)) for i in range(q)]
     expected += [Gate("ry", (i,), Feature(i)) for i in range(q)]

@@ -143,7 +143,7 @@ def test_circuits_that_do_not_fit(save, configured, circuits, message):
         hpc_qlstm.train(config, quiet=True)
 
 
-def test_files_that_are_none(configured, tmp_path):
+def test_files_of_another_kind_are_refused(configured, tmp_path):
     with pytest.raises(InputError, match=r"model.ansatz_file: .*absent.qpy cannot be read"):
         hpc_qlstm.train(load_config(configured(tmp_path / "absent.qpy")), quiet=True)
     (tmp_path / "text.qpy").write_text("not a circuit")

@@ -25,8 +25,8 @@ from hpc_qlstm.config_io import config_text
 from hpc_qlstm.data.files import load
 from hpc_qlstm.errors import HpcQlstmError, InputError
 from hpc_qlstm.runs.checkpoint import load_checkpoint
+from hpc_qlstm.runs.checkpoint_encoder import CheckpointEncoder
 from hpc_qlstm.runs.checkpoint_format import user_block
-from hpc_qlstm.runs.checkpoint_image import CheckpointImage
 
 quick = settings(
     max_examples=300, deadline=None, derandomize=True, database=None,
@@ -257,8 +257,8 @@ def test_damaged_data_files(tmp_path, suffix, content):
 @quick
 @given(DAMAGE)
 def test_checkpoints_that_are_altered_and_sealed_again(tmp_path, damage):
-    """The digest tells damage, not malice: what follows it must hold against both."""
-    broken = damaged(bytes(CheckpointImage().of(make()))[512:], damage)
+    """The digest reveals damage, not malice: what is read after it must withstand both."""
+    broken = damaged(CheckpointEncoder().encode(make())[512:], damage)
     path = tmp_path / "epoch-00000003.h5"
     path.write_bytes(user_block(hashlib.sha256(broken).hexdigest()) + broken)
     stored, message = attempt(load_checkpoint, path)
@@ -272,7 +272,7 @@ def test_checkpoints_that_are_altered_and_sealed_again(tmp_path, damage):
 @pytest.mark.parametrize("claimed", [2**33, 2**40, 2**62])
 def test_a_dataset_that_claims_more_than_there_is(tmp_path, claimed):
     """Sparse or compressed: a small file must not fill the memory."""
-    content = bytes(CheckpointImage().of(make()))
+    content = CheckpointEncoder().encode(make())
     path = tmp_path / "epoch-00000003.h5"
     path.write_bytes(content)
     with h5py.File(path, "r+") as file:
@@ -311,7 +311,7 @@ def test_nothing_is_read_from_another_file(tmp_path, kind):
         load(tmp_path / "data.h5", [name], [name])
     if kind in ("storage", "virtual"):
         path = tmp_path / "epoch-00000003.h5"
-        path.write_bytes(CheckpointImage().of(make()))
+        path.write_bytes(CheckpointEncoder().encode(make()))
         with h5py.File(path, "r+") as file, h5py.File(tmp_path / "data.h5") as source:
             source.copy("t", file["optimizer"], "other")
         broken = path.read_bytes()[512:]

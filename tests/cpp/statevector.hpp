@@ -5,7 +5,7 @@
 #include <complex>
 #include <vector>
 
-#include "circuit.hpp"
+#include "compile/circuit.hpp"
 
 namespace hpc_qlstm::testing {
 

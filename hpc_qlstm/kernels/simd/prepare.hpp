@@ -1,10 +1,10 @@
 // What depends on one weight set alone: half-angles, and matrices of runs without features.
 #pragma once
 
-#include "../batch_kernel.hpp"
-#include "lanes.hpp"
-#include "sincos.hpp"
-#include "su2.hpp"
+#include "batch/batch_kernel.hpp"
+#include "simd/lanes.hpp"
+#include "simd/sincos.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {
