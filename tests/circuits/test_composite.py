@@ -252,7 +252,7 @@ def test_text_and_fingerprint_of_weights_without_a_factor_are_as_ever():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (("iswap", (0, 1)), "'iswap' is not known, allowed: y, z, s"),
+        (("reset", (0,)), "'reset' is not known, allowed: y, z, s"),
         (("cnot", (0, 1)), "'cnot' is not known"),
         (("crx", (0,), Weight(0)), "crx on 1 qubits with 1 angles, allowed: 2 and 1"),
         (("crx", (0, 1)), "crx on 2 qubits with 0 angles, allowed: 2 and 1"),

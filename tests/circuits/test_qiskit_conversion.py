@@ -136,7 +136,7 @@ X, W, OTHER = Parameter("x"), Parameter("w"), Parameter("other")
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda qc: qc.iswap(0, 1), r"instruction 0 \(iswap on \(0, 1\)\).*allowed gates: y, z"),
+        (lambda qc: qc.reset(0), r"instruction 0 \(reset on \(0,\)\).*allowed gates: y, z"),
         (lambda qc: qc.measure_all(), "measure.*leave measurements out"),
         (lambda qc: qc.cx(0, 1, ctrl_state=0), "cx_o0"),
         (lambda qc: qc.crx(W, 0, 1, ctrl_state=0), "crx_o0"),

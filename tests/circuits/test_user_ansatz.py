@@ -119,7 +119,7 @@ def measured():
 
 def of_another_gate():
     circuit = own_circuit()
-    circuit.iswap(0, 1)
+    circuit.reset(0)
     return circuit
 
 
@@ -131,7 +131,7 @@ def of_another_gate():
         (lambda: [own_circuit(1, 1)] * 2, "circuit 0: 1 qubits, allowed: at least 2 for"),
         (lambda: [own_circuit(2, 1)] * 2, None),
         (lambda: [measured()], r"circuit 0: instruction \d+ \(measure"),
-        (lambda: [of_another_gate()], r"\(iswap on \(0, 1\)\) cannot be converted"),
+        (lambda: [of_another_gate()], r"\(reset on \(0,\)\) cannot be converted"),
     ],
 )
 def test_circuits_that_do_not_fit(save, configured, circuits, message):

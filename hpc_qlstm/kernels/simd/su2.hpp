@@ -95,7 +95,7 @@ inline void pull_back(const Run& run, const Turn* turns, const Angles& angles, c
         const Turn& turn = turns[n];
         if (turn.gradient >= 0) {
             const Lanes& by_angle = turn.axis == Axis::x ? x : turn.axis == Axis::y ? y : z;
-            sums[turn.gradient] += static_cast<Real>(turn.scale) * by_angle;
+            sums[turn.gradient] += splat(turn.scale) * by_angle;
         }
         if (n == run.first_gradient) break;
         const Lanes c = angles.of(turn)[0], s = angles.of(turn)[1];
