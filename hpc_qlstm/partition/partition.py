@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from numbers import Integral
 from operator import index
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hpc_qlstm.errors import InputError
 
@@ -78,7 +80,7 @@ class Partition:
     @property
     def output_offsets(self) -> tuple[int, ...]:
         """Where each partition's outputs begin in the hidden vector; M + 1 values."""
-        return tuple(int(n) for n in np.concatenate(([0], np.cumsum(self.outputs))))
+        return tuple(accumulate(self.outputs, initial=0))
 
     def state_inputs(self, hidden_size: int, order: Order) -> tuple[tuple[int, ...], ...]:
         """What each partition's extra VQCs read of o*tanh(c_t): the hidden units among its inputs,
@@ -94,16 +96,16 @@ class Partition:
     def check(self, size: int, hidden_size: int) -> None:
         """Raise InputError unless the union covers 0..size-1 and the outputs sum to hidden_size."""
         given = {i for part in self.inputs for i in part}
-        beyond = sorted(i for i in given if not 0 <= i < size)
+        beyond = given - set(range(size))
         if beyond:
             raise InputError(
-                f"partition.inputs: index {beyond[0]} does not exist, "
+                f"partition.inputs: index {min(beyond)} does not exist, "
                 f"allowed: 0 to {size - 1} (hidden {hidden_size} + input {size - hidden_size})"
             )
-        missing = sorted(set(range(size)) - given)
+        missing = set(range(size)) - given
         if missing:
             raise InputError(
-                f"partition.inputs: index {missing[0]} is in no partition, "
+                f"partition.inputs: index {min(missing)} is in no partition, "
                 f"allowed: lists whose union is 0 to {size - 1}"
             )
         if sum(self.outputs) != hidden_size:
@@ -136,11 +138,8 @@ class Partition:
     ) -> Partition:
         """The hidden part in contiguous blocks; every partition also receives all of x_t."""
         _check_count(hidden_size, hidden_size, count)
-        hidden, x = (
-            hidden_indices(size, hidden_size, order),
-            input_indices(size, hidden_size, order),
-        )
-        blocks = _blocks(hidden, count)
+        x = input_indices(size, hidden_size, order)
+        blocks = _blocks(hidden_indices(size, hidden_size, order), count)
         inputs = [[*b, *x] if order == "hx" else [*x, *b] for b in blocks]
         return cls(inputs, split_evenly(hidden_size, count))
 
@@ -159,7 +158,7 @@ class Partition:
         """Contiguous blocks of a seeded permutation of v_t."""
         _check_count(size, hidden_size, count)
         order = np.random.default_rng([seed, size]).permutation(size)
-        inputs = [sorted(block) for block in _blocks([int(i) for i in order], count)]
+        inputs = [sorted(block) for block in _blocks(order, count)]
         return cls(inputs, split_evenly(hidden_size, count))
 
 
@@ -178,12 +177,9 @@ def split_evenly(total: int, count: int) -> list[int]:
     return [total // count + (m < total % count) for m in range(count)]
 
 
-def _blocks(indices: Sequence[int], count: int) -> list[list[int]]:
-    ends = np.cumsum(split_evenly(len(indices), count))
-    return [
-        list(indices[end - n : end])
-        for end, n in zip(ends, split_evenly(len(indices), count), strict=True)
-    ]
+def _blocks(indices: ArrayLike, count: int) -> list[list[int]]:
+    """Consecutive blocks, equal up to one, larger ones first."""
+    return [block.tolist() for block in np.array_split(np.asarray(indices), count)]
 
 
 def _check_count(size: int, hidden_size: int, count: int) -> None:

@@ -51,18 +51,7 @@ def steps_to_input(
 
     1 means in the same step; NEVER means that no path exists.
     """
-    graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
-    seen = graph.input > 0
-    if not isinstance(seen, np.ndarray):
-        seen = seen.toarray()
-    steps = np.where(seen, 1, NEVER)
-    for step in range(2, hidden_size + 1):
-        found = (graph.hidden @ seen.astype(np.int64) > 0) & ~seen
-        if not found.any():
-            break
-        steps[found] = step
-        seen |= found
-    return steps
+    return _Graph(partition, input_size, hidden_size, order, reach or Reach()).steps()
 
 
 class _Graph:
@@ -90,6 +79,20 @@ class _Graph:
         x, h = input_indices(size, hidden_size, order), hidden_indices(size, hidden_size, order)
         self.input = sees[:, x.start : x.stop]
         self.hidden = sees[:, h.start : h.stop]
+
+    def steps(self) -> NDArray[np.int64]:
+        """See `steps_to_input`."""
+        seen = self.input > 0
+        if not isinstance(seen, np.ndarray):
+            seen = seen.toarray()
+        steps = np.where(seen, 1, NEVER)
+        for step in range(2, len(steps) + 1):
+            found = (self.hidden @ seen.astype(np.int64) > 0) & ~seen
+            if not found.any():
+                break
+            steps[found] = step
+            seen |= found
+        return steps
 
     def has_pair(self, units: NDArray[np.bool_]) -> bool:
         """Whether one of these hidden units sees another of them."""
@@ -140,7 +143,8 @@ def warnings_for(
     another one that does: of partitions with unseen units or blocks on their own these are the
     ones that fail (docs/results/partitions).
     """
-    first = steps_to_input(partition, input_size, hidden_size, order, reach).min(axis=1)
+    graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
+    first = graph.steps().min(axis=1)
     never = np.flatnonzero(first == NEVER)
     late = np.flatnonzero((first != NEVER) & (first > window))
     messages = []
@@ -155,7 +159,6 @@ def warnings_for(
             f"{int(first[late].max())} steps, the window has {window}"
         )
     seeing = first <= window
-    graph = _Graph(partition, input_size, hidden_size, order, reach or Reach())
     if min(hidden_size, window) > 1 and not graph.has_pair(seeing):
         messages.append(
             f"partition: the model is cut off, {np.count_nonzero(seeing)} of {hidden_size} hidden "
