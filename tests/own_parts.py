@@ -105,4 +105,4 @@ def registered() -> Iterator[None]:
         yield
     finally:
         for kind, name, _ in parts:
-            del kind._parts[name]
+            del kind._own[name]

@@ -92,9 +92,9 @@ class ParallelConfig(Section):
     """How ranks work together."""
 
     cell_update: Literal["root", "replicated"] = "root"
-    """Rank 0 of a row updates the LSTM cell and broadcasts, or every rank updates its own copy."""
+    """Rank 0 of a group updates the LSTM cell and broadcasts, or every rank updates a copy."""
     replicas: Size | None = None
-    """Replicas R, rows of P / R ranks that each have all partitions and a share of every batch;
+    """Replicas R, groups of P / R ranks that each have all partitions and a share of every batch;
     default: as few as there can be, 1 up to M ranks and P / M beyond."""
     overlap: Literal["off", "on", "auto"] = "off"
     """Compute a batch in two parts, of which one's messages travel while the other is computed;

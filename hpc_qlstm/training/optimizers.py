@@ -128,6 +128,10 @@ class Adam(Optimizer):
         )
 
 
+OPTIMIZERS = {"adam": Adam, "rmsprop": RMSProp, "sgd": SGD}
+"""The built-in optimizers by name."""
+
+
 def create_optimizer(config: TrainingConfig, size: int) -> Optimizer:
     """The configured optimizer for `size` weights."""
     made: Optimizer = registry.optimizers[config.optimizer].from_config(config, size)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +15,11 @@ from hpc_qlstm import load_config
 from hpc_qlstm.build.sources import build_dataset
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
+from hpc_qlstm.studies.runner import Job
 from hpc_qlstm.studies.scaling.costs import Costs, stored_machine
+from hpc_qlstm.studies.scaling.machine import load_machine
 from hpc_qlstm.studies.scaling.measure import full_batches, measure
+from hpc_qlstm.studies.scaling.model import predict_step
 from hpc_qlstm.studies.scaling.plan import (
     Point,
     StepTrial,
@@ -22,7 +28,7 @@ from hpc_qlstm.studies.scaling.plan import (
     plan_trials,
     variants,
 )
-from hpc_qlstm.studies.scaling.report import csv_text, markdown_text
+from hpc_qlstm.studies.scaling.report import csv_text, markdown_text, write
 from hpc_qlstm.studies.scaling.table import difference_text, make_rows
 
 TINY = {
@@ -30,6 +36,9 @@ TINY = {
     "data": {"options": {"points": 24}, "window": 2},
     "training": {"batch_size": 6},
 }
+
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "scaling"
 
 
 def points_of(kind, ranks, *vary, asked=True, **sections):
@@ -243,3 +252,34 @@ def test_one_bit_is_found_and_named():
         "P = 1, to compare with P = 2, repeat 0"
     )
     assert [row.identical for row in make_rows("weak-partitions", points, found)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(RESULTS.glob("*/scaling-*.json")), ids=lambda p: p.parent.name
+)
+def test_stored_trials_make_the_stored_files(path, tmp_path):
+    """Every trial in docs/results is found by its digest; the files come out byte for byte."""
+    stored, machine = json.loads(path.read_text()), load_machine(path.parent / "machine.json")
+    _, _, kind, config, *words = shlex.split(stored["command"].partition(" -n 2 ")[2])
+    options: dict[str, list[str]] = {}
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        options.setdefault(name.removeprefix("--"), []).append(value)
+    given = load_config(RESULTS.parents[2] / config, options.get("set", ()))
+    points, notes = plan_points(kind, given, [1, 2], options.get("vary", ()), 1, asked=True)
+    counts = (int(options[name][0]) for name in ("repeats", "epochs", "steps"))
+    measured = list(zip(plan_trials(points, *counts), stored["cells"], strict=True))
+    assert all(trial.accepts(result) for trial, result in measured)
+
+    in_order = iter(stored["rows"])
+
+    def predict(config, ranks):
+        seconds = next(in_order)["predicted_seconds"]
+        assert predict_step(config, ranks, machine).total == pytest.approx(seconds, rel=1e-12)
+        return seconds
+
+    rows = make_rows(kind, points, measured, predict)
+    job = Job(tmp_path, SerialCommunicator(), command=stored["command"])
+    outcome = write(kind, rows, measured, notes, job)
+    assert outcome.differing == []
+    for written in outcome.files[:3]:
+        assert written.read_bytes() == (path.parent / written.name).read_bytes()

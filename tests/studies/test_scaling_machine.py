@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from machines import config, invented
@@ -14,8 +15,13 @@ from hpc_qlstm.studies.scaling.interconnect import (
     load_interconnect,
 )
 from hpc_qlstm.studies.scaling.machine import (
+    REST,
+    Curve,
+    LoadCosts,
+    Machine,
     load_machine,
     machine_text,
+    median_of,
 )
 
 
@@ -50,6 +56,18 @@ def test_invalid_interconnect_files_are_refused(tmp_path, text, message):
         load_interconnect(str(path))
     with pytest.raises(InputError, match=r"interconnect 'token-ring': allowed: .*infiniband-100"):
         load_interconnect("token-ring")
+
+
+def test_medians_are_taken_number_by_number():
+    def costs(call, forward):
+        curves = {"forward": Curve((1.0, 2.0), forward), "reverse": Curve((1.0,), (call,))}
+        return LoadCosts(1, call, {"a circuit": curves}, rest=dict.fromkeys(REST, call))
+
+    middle = median_of([costs(3.0, (1.0, 9.0)), costs(1.0, (2.0, 8.0)), costs(2.0, (3.0, 7.0))])
+    assert middle == costs(2.0, (2.0, 8.0))
+    machine = Machine("a processor", 64, "an MPI library", (middle,), threads=3)
+    other = replace(machine, cores=2, busy=(costs(4.0, (4.0, 6.0)),))
+    assert median_of([machine, other]) == replace(machine, busy=(costs(3.0, (3.0, 7.0)),))
 
 
 def test_machines_are_written_and_read(tmp_path):

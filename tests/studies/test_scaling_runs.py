@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import signal
 import time
 
@@ -73,7 +74,10 @@ def test_on_ranks_and_a_bit_that_is_wrong(hpc_qlstm_run, write_config, tmp_path)
     done = hpc_qlstm_run(*words, ranks=2)
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / "out" / "scaling-strong.json").read_text())
-    assert content["command"].startswith("mpirun -n 2 hpc-qlstm scaling strong")
+    assert shlex.split(content["command"]) == [
+        "mpirun", "-n", "2", "hpc-qlstm", "scaling", "strong", str(config),
+        "--output", str(tmp_path / "out"), *SHORT, "--vary", "parallel.cell_update=root,replicated",
+    ]  # fmt: skip
     assert [(row["ranks"], row["grid"]) for row in content["rows"]] == 2 * [
         (1, [1, 1]),
         (2, [1, 2]),

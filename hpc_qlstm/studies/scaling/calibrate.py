@@ -62,13 +62,13 @@ def measure_machine(
     for count in counts:
         say(f"measuring this machine's costs on {count} rank{'s' if count > 1 else ''}")
         team = comm.split(0 if comm.rank < count else 1)
-        busy = None
+        costs = None
         if comm.rank < count:
             small = [rest_config(each, configs[0], count) for each in settings]
-            busy = _measure_costs(team, configs, small)
+            costs = _measure_costs(team, configs, small)
         comm.sleep_until_all()
         team.free()
-        found.append(comm.bcast_object(busy))
+        found.append(comm.bcast_object(costs))
     threads = max(1, configs[0].engine.threads)
     return Machine(processor_name(), os.cpu_count() or 1, mpi_library(comm), tuple(found), threads)
 
@@ -128,13 +128,13 @@ def _step_seconds(team: Communicator, config: Config) -> float:
 
 
 def _fit_rest(
-    team: Communicator, busy: LoadCosts, small: Sequence[Config], steps: Sequence[float]
+    team: Communicator, costs: LoadCosts, small: Sequence[Config], steps: Sequence[float]
 ) -> dict[str, float]:
     """REST from what steps of small models take beyond circuits and messages."""
     terms, left = [], []
     for config, seconds in zip(small, steps, strict=True):
         work = step_work(config, *plan_of(config), team.size)
-        rest = seconds - compute_seconds(work, busy) - message_seconds(work, busy)
+        rest = seconds - compute_seconds(work, costs) - message_seconds(work, costs)
         terms.append(np.array(rest_terms(work)) / seconds)
         left.append(max(rest, 0.0) / seconds)
     # Relative to the step: what is to be right is its prediction.
