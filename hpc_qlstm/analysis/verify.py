@@ -7,8 +7,10 @@ compared too where it samples: with an exact engine of the same noise, by z-scor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -40,10 +42,10 @@ class Verdict:
     partitions: tuple[int, ...]
     circuit: str
     engine: str
-    outputs: float
-    gradients: float
-    limit: float
-    seconds: float
+    outputs: float = math.nan
+    gradients: float = math.nan
+    limit: float = math.nan
+    seconds: float = math.nan
     reason: str = ""
     sampled: bool = False
     failed: bool = False
@@ -103,7 +105,6 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
     place = engine.backend if engine.takes("backend") else engine.noise.backend
     name = f"{engine.name}, {engine.shots} shots" + (f", {place}" if place else "")
     features, weights, _ = _random_arrays(config, circuit, m)
-    nan = float("nan")
     try:
         if not engine.shots:
             raise UnsupportedError("exact, no shots")
@@ -115,7 +116,7 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
         seconds = perf_counter() - start
     except HpcQlstmError as error:
         failed = isinstance(error, EngineError)
-        return Verdict((m,), text, name, nan, nan, nan, nan, str(error), True, failed)
+        return Verdict((m,), text, name, reason=str(error), sampled=True, failed=failed)
     return Verdict((m,), text, name, outputs, derivatives, bound, seconds, sampled=True)
 
 
@@ -126,19 +127,16 @@ def _data_sizes(config: Config) -> tuple[int, int]:
 
 def _engines(config: Config) -> Iterator[tuple[str, str, Callable[[], Engine]]]:
     """Name, precision and maker of each engine; the first that works is the others' measure."""
-    yield "native", "double", lambda: create_engine("native", threads=1)
-    yield "reference", "double", lambda: create_engine("reference")
-    yield "native, single", "single", lambda: create_engine("native", threads=1, precision="single")
+    native = partial(create_engine, "native", threads=1)
+    yield "native", "double", native
+    yield "reference", "double", partial(create_engine, "reference")
+    yield "native, single", "single", partial(native, precision="single")
     for device in ("CPU", "GPU"):
         for precision in ("double", "single"):
             name = f"aer, {device}" + (", single" if precision == "single" else "")
-
-            def make(device: str = device, precision: str = precision) -> Engine:
-                return create_engine(
-                    "aer", device=device, precision=precision, options=dict(config.engine.options)
-                )
-
-            yield name, precision, make
+            settings = {"device": device, "precision": precision}
+            options = dict(config.engine.options)
+            yield name, precision, partial(create_engine, "aer", options=options, **settings)
 
 
 def _compare(config: Config, circuit: Circuit, where: tuple[int, ...]) -> Iterator[Verdict]:
@@ -153,21 +151,13 @@ def _compare(config: Config, circuit: Circuit, where: tuple[int, ...]) -> Iterat
             found = engine.vjp_group(circuit, *arrays)
             seconds = perf_counter() - start
         except HpcQlstmError as error:
-            nan = float("nan")
             failed = isinstance(error, EngineError)
-            yield Verdict(where, text, name, nan, nan, nan, nan, str(error), failed=failed)
+            yield Verdict(where, text, name, reason=str(error), failed=failed)
             continue
         expected = expected or found
         differences = [
             float(np.max(np.abs(got - want), initial=0.0))
             for got, want in zip(found, expected, strict=True)
         ]
-        yield Verdict(
-            where,
-            text,
-            name,
-            differences[0],
-            float(np.max(differences[1:])),
-            LIMITS[precision],
-            seconds,
-        )
+        limit, gradients = LIMITS[precision], float(np.max(differences[1:]))
+        yield Verdict(where, text, name, differences[0], gradients, limit, seconds)

@@ -10,7 +10,7 @@ may change the last digits.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -100,13 +100,9 @@ class NativeEngine(Engine):
         self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
     ) -> Float:
         """See Engine."""
-        plan = self.plan(circuit)
-        self.executions += weights.shape[0] * features.shape[0]
         outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
-        try:
-            extension.expectations(plan, self._kernel, self.threads, features, weights, outputs)
-        except (TypeError, ValueError) as error:
-            raise _input_error(error, features, weights) from None
+        self._call(extension.expectations, circuit, (features, weights), outputs)
+        self.executions += outputs.shape[0] * outputs.shape[1]
         return outputs
 
     def vjp_group(
@@ -118,50 +114,32 @@ class NativeEngine(Engine):
         draw: Draw | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
-        plan = self.plan(circuit)
         rows = (weights.shape[0], features.shape[0])
-        self.executions += rows[0] * rows[1]
         outputs = np.empty((*rows, circuit.outputs))
         to_weights = np.empty((*rows, circuit.weight_count))
         to_features = np.empty((*rows, circuit.features))
-        try:
-            extension.vjp(
-                plan,
-                self._kernel,
-                self.threads,
-                features,
-                weights,
-                cotangent,
-                outputs,
-                to_weights,
-                to_features,
-            )
-        except (TypeError, ValueError) as error:
-            raise _input_error(error, features, weights, cotangent) from None
+        given = features, weights, cotangent
+        self._call(extension.vjp, circuit, given, outputs, to_weights, to_features)
+        self.executions += rows[0] * rows[1]
         return outputs, to_weights, to_features
 
     def _vjp(
         self, circuit: Circuit, features: Float, weights: Float, cotangent: Float
     ) -> tuple[Float, Float, Float]:
-        outputs = np.empty(cotangent.shape)
-        gradient = np.empty(weights.shape)
-        to_features = np.empty(features.shape)
+        given = features, weights, cotangent
+        results = np.empty(cotangent.shape), np.empty(weights.shape), np.empty(features.shape)
+        self._call(extension.vjp_sum, circuit, given, *results)
+        return results
+
+    def _call(
+        self, function: Callable[..., None], circuit: Circuit, given: tuple[Float, ...], *out: Float
+    ) -> None:
+        """A function of the extension on arrays that it reads and arrays that it fills."""
         plan = self.plan(circuit)
         try:
-            extension.vjp_sum(
-                plan,
-                self._kernel,
-                self.threads,
-                features,
-                weights,
-                cotangent,
-                outputs,
-                gradient,
-                to_features,
-            )
+            function(plan, self._kernel, self.threads, *given, *out)
         except (TypeError, ValueError) as error:
-            raise _input_error(error, features, weights, cotangent) from None
-        return outputs, gradient, to_features
+            raise _input_error(error, *given) from None
 
     def fuse(self, members: Sequence[GroupMember], sets: int) -> NativeGroup:
         """See Engine."""

@@ -59,7 +59,7 @@ def test_samples_agree_with_exact_values(problem, noise, shots):
     circuit, x, w = problem
     exact = create_engine("aer", noise=noise, threads=1)
     sampled = create_engine("aer", noise=noise, threads=1, shots=shots, seed=1)
-    z, slope_z, bound = z_scores(sampled, exact, circuit, x, w, shots, gaussian=False)
+    z, slope_z, bound = z_scores(sampled, exact, circuit, x, w, shots)
     assert 1 < z < bound
     assert 1 < slope_z < bound
 
@@ -68,7 +68,7 @@ def test_the_z_scores_find_a_wrong_noise(problem):
     circuit, x, w = problem
     exact = create_engine("aer", noise={"readout": 0.02}, threads=1)
     sampled = create_engine("aer", noise={"readout": 0.05}, threads=1, shots=10_000)
-    z, slope_z, bound = z_scores(sampled, exact, circuit, x, w, 10_000, gaussian=False)
+    z, slope_z, bound = z_scores(sampled, exact, circuit, x, w, 10_000)
     assert z > bound or slope_z > bound
 
 

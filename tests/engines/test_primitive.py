@@ -48,6 +48,7 @@ def test_sampled_values_are_near_and_repeat(problem, backend):
     options = {"backend": backend, "shots": SHOTS, "seed": 4}
     first, second = (create_engine("primitive", **options) for _ in range(2))
     assert not first.capabilities.exact
+    assert first.capabilities.gaussian == (backend in ("statevector", "aer"))
     y = first.expectations_group(circuit, x, w)
     assert 1e-4 < np.abs(y - expected[0]).max() < 0.2
     np.testing.assert_array_equal(second.expectations_group(circuit, x, w), y)

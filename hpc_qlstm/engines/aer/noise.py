@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,26 +43,18 @@ class Noise:
         place = {k: n for n, k in enumerate(qubits)}
         model = NoiseModel()
         for error in self.errors:
-            built = (
-                ReadoutError(error["probabilities"])
-                if error["type"] == "roerror"
-                else _quantum_error(error)
-            )
-            readout = error["type"] == "roerror"
+            given: tuple[Any, ...]
+            if error["type"] == "roerror":
+                given = (ReadoutError(error["probabilities"]),)
+                everywhere, somewhere = model.add_all_qubit_readout_error, model.add_readout_error
+            else:
+                given = (_quantum_error(error), error["operations"])
+                everywhere, somewhere = model.add_all_qubit_quantum_error, model.add_quantum_error
             if "gate_qubits" not in error:
-                if readout:
-                    model.add_all_qubit_readout_error(built)
-                else:
-                    model.add_all_qubit_quantum_error(built, error["operations"])
-                continue
-            for gate_qubits in error["gate_qubits"]:
-                if not all(k in place for k in gate_qubits):
-                    continue
-                where = [place[k] for k in gate_qubits]
-                if readout:
-                    model.add_readout_error(built, where)
-                else:
-                    model.add_quantum_error(built, error["operations"], where)
+                everywhere(*given)
+            for where in error.get("gate_qubits", ()):
+                if all(k in place for k in where):
+                    somewhere(*given, [place[k] for k in where])
         return model
 
     def confusions(self, qubits: Sequence[int]) -> Float | None:
@@ -180,6 +172,12 @@ def _quantum_error(entry: Mapping[str, Any]) -> Any:
     from qiskit_aer.noise import QuantumError
 
     gates = get_standard_gate_name_mapping()
+    makers: dict[str, Callable[..., Any]] = {
+        "kraus": lambda *matrices: Kraus([_matrix(m) for m in matrices]),
+        "superop": lambda matrix: SuperOp(_matrix(matrix)),
+        "unitary": lambda matrix: UnitaryGate(_matrix(matrix)),
+        "pauli": lambda paulis: PauliGate(str(paulis)),
+    }
     terms = []
     for instructions, probability in zip(
         entry["instructions"], entry["probabilities"], strict=True
@@ -188,18 +186,8 @@ def _quantum_error(entry: Mapping[str, Any]) -> Any:
         circuit = QuantumCircuit(width)
         for step in instructions:
             name, parameters = step["name"], step.get("params", [])
-            operation: Any
-            if name == "kraus":
-                operation = Kraus([_matrix(p) for p in parameters])
-            elif name == "superop":
-                operation = SuperOp(_matrix(parameters[0]))
-            elif name == "unitary":
-                operation = UnitaryGate(_matrix(parameters[0]))
-            elif name == "pauli":
-                operation = PauliGate(str(parameters[0]))
-            else:
-                operation = type(gates[name])(*parameters) if parameters else gates[name]
-            circuit.append(operation, step["qubits"])
+            make = makers.get(name) or type(gates[name])
+            circuit.append(make(*parameters), step["qubits"])
         terms.append((circuit, probability))
     return QuantumError(terms)
 

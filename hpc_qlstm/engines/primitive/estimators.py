@@ -29,18 +29,25 @@ def _nothing() -> None:
 class EstimatorSource:
     """A place that takes jobs.
 
-    submit(pubs, shots, seed) gives a job; backend: what circuits are transpiled for, or None;
+    estimator(seed) gives an EstimatorV2; backend: what circuits are transpiled for, or None;
     exact: whether shots may be 0; seeded: whether the seed decides the samples; gaussian: whether
     shots add a normal error to exact values.
     """
 
     name: str
-    submit: Callable[[Sequence[Any], int, int], Any]
+    estimator: Callable[[int], Any]
     backend: Any = None
     exact: bool = False
     seeded: bool = False
     gaussian: bool = False
     close: Callable[[], None] = _nothing
+
+    def submit(self, pubs: Sequence[Any], shots: int, seed: int) -> Any:
+        """A job; shots 0 for exact values."""
+        # Estimators take the standard error instead of shots, and round 1/precision^2 up to whole
+        # shots: a little above 1/sqrt(shots).
+        precision = (1.0 + 1e-12) / math.sqrt(shots) if shots else 0.0
+        return self.estimator(seed).run(list(pubs), precision=precision)
 
 
 def estimator_source(backend: Any, mode: str, options: Mapping[str, Any]) -> EstimatorSource:
@@ -72,10 +79,10 @@ def _statevector(options: Mapping[str, Any]) -> EstimatorSource:
 
     _no_options("statevector", options)
 
-    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
-        return StatevectorEstimator(seed=seed).run(list(pubs), precision=_precision(shots))
+    def estimator(seed: int) -> Any:
+        return StatevectorEstimator(seed=seed)
 
-    return EstimatorSource("statevector", submit, exact=True, seeded=True, gaussian=True)
+    return EstimatorSource("statevector", estimator, exact=True, seeded=True, gaussian=True)
 
 
 def _aer(options: Mapping[str, Any]) -> EstimatorSource:
@@ -84,11 +91,11 @@ def _aer(options: Mapping[str, Any]) -> EstimatorSource:
 
     _tried(lambda: AerSimulator(**options))
 
-    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
+    def estimator(seed: int) -> Any:
         settings = {"backend_options": dict(options), "run_options": {"seed_simulator": seed}}
-        return EstimatorV2(options=settings).run(list(pubs), precision=_precision(shots))
+        return EstimatorV2(options=settings)
 
-    return EstimatorSource("aer", submit, exact=True, seeded=True, gaussian=True)
+    return EstimatorSource("aer", estimator, exact=True, seeded=True, gaussian=True)
 
 
 def _of_object(given: Any, options: Mapping[str, Any]) -> EstimatorSource:
@@ -102,15 +109,11 @@ def _of_object(given: Any, options: Mapping[str, Any]) -> EstimatorSource:
             f"{WHERE}: {type(given).__name__} given, allowed: an EstimatorV2 or a BackendV2"
         )
     _no_options(type(given).__name__, options)
-
-    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
-        return given.run(list(pubs), precision=_precision(shots))
-
     # An estimator of a backend says which; circuits must be transpiled for it.
     backend = getattr(given, "backend", None)
     backend = backend() if callable(backend) else backend
     target = backend if isinstance(backend, BackendV2) else None
-    return EstimatorSource(type(given).__name__, submit, target, exact=target is None)
+    return EstimatorSource(type(given).__name__, lambda _: given, target, exact=target is None)
 
 
 def _of_backend(backend: Any, options: Mapping[str, Any]) -> EstimatorSource:
@@ -119,12 +122,11 @@ def _of_backend(backend: Any, options: Mapping[str, Any]) -> EstimatorSource:
     _no_options(backend.name, options)
     seeded = _takes_seed(backend)
 
-    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
+    def estimator(seed: int) -> Any:
         settings = {"seed_simulator": seed} if seeded else {}
-        estimator = BackendEstimatorV2(backend=backend, options=settings)
-        return estimator.run(list(pubs), precision=_precision(shots))
+        return BackendEstimatorV2(backend=backend, options=settings)
 
-    return EstimatorSource(backend.name, submit, backend, seeded=seeded)
+    return EstimatorSource(backend.name, estimator, backend, seeded=seeded)
 
 
 def _ibm(name: str, mode: str, options: Mapping[str, Any]) -> EstimatorSource:
@@ -150,19 +152,7 @@ def _ibm(name: str, mode: str, options: Mapping[str, Any]) -> EstimatorSource:
             return runtime.EstimatorV2(mode=place, options=settings)
 
     _tried(lambda: estimator(0))
-
-    def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
-        return estimator(seed).run(list(pubs), precision=_precision(shots))
-
-    return EstimatorSource(name, submit, backend, seeded=local, close=close)
-
-
-def _precision(shots: int) -> float:
-    """The standard error that estimators take instead of shots; 0 for exact values.
-
-    A little above 1/sqrt(shots), because they round 1/precision^2 up to whole shots.
-    """
-    return (1.0 + 1e-12) / math.sqrt(shots) if shots else 0.0
+    return EstimatorSource(name, estimator, backend, seeded=local, close=close)
 
 
 def _takes_seed(backend: Any) -> bool:
