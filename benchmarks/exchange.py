@@ -28,7 +28,7 @@ from machine import describe
 from mpi4py import MPI
 
 from hpc_qlstm import Partition
-from hpc_qlstm.distributed.exchange import RowExchange
+from hpc_qlstm.distributed.exchange import GroupExchange
 from hpc_qlstm.distributed.messages import MessagePlan
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.layer import Layer
@@ -104,7 +104,7 @@ def measure(
     model = QLSTM(1, hidden, 1, depth=1, partition=partition)
     blocks = balanced_blocks([1.0] * count, comm.size)
     grid = ProcessGrid(1, 0, comm.rank, tuple(blocks))
-    exchange = RowExchange(comm, MessagePlan(model, grid, replicated))
+    exchange = GroupExchange(comm, MessagePlan(model, grid, replicated))
     outputs, inputs = exchange.outputs(0, 4, batch), exchange.inputs(0, batch)
     state, cotangents = exchange.shared(0, 1, batch), exchange.shared(0, 4, batch)
     rng = np.random.default_rng(0)

@@ -1,7 +1,8 @@
 """Parts that a configuration chooses by name: engines, ansaetze, losses, optimizers.
 
-Each kind has one registry. Built-in parts are listed as "module:attribute" and imported when they
-are first asked for. Your own are added with `register`, before the configuration is read:
+Each kind has one registry. Built-in parts are found in a table of the module where they are at
+home, or listed here as "module:attribute"; either way they are imported when they are first asked
+for. Your own are added with `register`, before the configuration is read:
 
     @registry.losses.register("huber")
     class Huber(Loss): ...
@@ -13,6 +14,7 @@ An installed package may offer parts too, as entry points of the group "hpc_qlst
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -24,21 +26,38 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Parts of one kind by name.
 
-    kind: the word for one of them in messages; built_in: "module:attribute" by name; plural: the
-    word for the group of entry points, by default `kind` with an s.
+    kind: the word for one of them in messages; table: "module:attribute" of a dictionary of parts
+    by name, or "module:attribute" of each part by name; plural: the word for the group of entry
+    points, by default `kind` with an s.
     """
 
-    def __init__(self, kind: str, built_in: Mapping[str, str], plural: str = "") -> None:
-        self.built_in = tuple(built_in)
+    def __init__(self, kind: str, table: str | Mapping[str, str], plural: str = "") -> None:
+        self._table = table
         self._kind = kind
         self._group = f"hpc_qlstm.{plural or kind + 's'}"
-        self._parts: dict[str, Any] = dict(built_in)
+        self._own: dict[str, Any] = {}
+
+    @property
+    def built_in(self) -> tuple[str, ...]:
+        """The names of the built-in parts."""
+        return tuple(self._built_in)
+
+    @cached_property
+    def _built_in(self) -> Mapping[str, Any]:
+        if isinstance(self._table, str):
+            found: Mapping[str, Any] = EntryPoint(self._kind, self._table, self._group).load()
+            return found
+        return self._table
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {**self._built_in, **self._own}
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that adds a part, or takes the place of one, under this name."""
 
         def add(part: T) -> T:
-            self._parts[name] = part
+            self._own[name] = part
             return part
 
         return add
@@ -63,18 +82,20 @@ class Registry(Generic[T]):
             )
         part = self._parts[name] if name in self._parts else self._offered()[name]
         if isinstance(part, str):
-            try:
-                part = EntryPoint(name, part, self._group).load()
-            except HpcQlstmError:
-                raise
-            except Exception as error:  # another package's module may raise anything
-                raise InputError(
-                    f"{self._kind}: {name!r} cannot be loaded from {part} "
-                    f"({type(error).__name__}: {error})"
-                ) from error
-            self._parts[name] = part
+            part = self._own[name] = self._loaded(name, part)
         found: T = part
         return found
+
+    def _loaded(self, name: str, place: str) -> Any:
+        try:
+            return EntryPoint(name, place, self._group).load()
+        except HpcQlstmError:
+            raise
+        except Exception as error:  # another package's module may raise anything
+            raise InputError(
+                f"{self._kind}: {name!r} cannot be loaded from {place} "
+                f"({type(error).__name__}: {error})"
+            ) from error
 
     def _offered(self) -> dict[str, str]:
         """What installed packages offer, as "module:attribute" by name."""
@@ -91,23 +112,9 @@ engines: Registry[Any] = Registry(
     },
 )
 """Classes of `hpc_qlstm.engines.Engine`."""
-ansaetze: Registry[Any] = Registry(
-    "ansatz",
-    {
-        "rot_ring": "hpc_qlstm.circuits.ansatz:ROT_RING",
-        "ry_brickwork": "hpc_qlstm.circuits.ansatz:RY_BRICKWORK",
-    },
-    "ansaetze",
-)
+ansaetze: Registry[Any] = Registry("ansatz", "hpc_qlstm.circuits.ansatz:ANSAETZE", "ansaetze")
 """Objects of `hpc_qlstm.circuits.Ansatz`."""
-losses: Registry[Any] = Registry("loss", {"mse": "hpc_qlstm.model.losses:SquaredError"}, "losses")
+losses: Registry[Any] = Registry("loss", "hpc_qlstm.model.losses:LOSSES", "losses")
 """Classes of `hpc_qlstm.model.losses.Loss`."""
-optimizers: Registry[Any] = Registry(
-    "optimizer",
-    {
-        "adam": "hpc_qlstm.training.optimizers:Adam",
-        "rmsprop": "hpc_qlstm.training.optimizers:RMSProp",
-        "sgd": "hpc_qlstm.training.optimizers:SGD",
-    },
-)
+optimizers: Registry[Any] = Registry("optimizer", "hpc_qlstm.training.optimizers:OPTIMIZERS")
 """Classes of `hpc_qlstm.training.optimizers.Optimizer`."""

@@ -63,13 +63,11 @@ class LogCosh(Loss):
 class Signs(Optimizer):
     """Steps of one size against the sign of the averaged gradient."""
 
+    config_keys = ("momentum",)
+
     def __init__(self, size: int, momentum: float) -> None:
         super().__init__(size, "average")
         self._momentum = momentum
-
-    @classmethod
-    def from_config(cls, config, size):
-        return cls(size, config.momentum)
 
     def _update(self, weights, gradient, learning_rate):
         average = self.state["average"]
@@ -107,4 +105,4 @@ def registered() -> Iterator[None]:
         yield
     finally:
         for kind, name, _ in parts:
-            del kind._parts[name]
+            del kind._own[name]

@@ -44,7 +44,7 @@ def measure_time(config: Config, data: WindowSource, ranks: int = 1) -> Measured
     placed = place_model(config, SerialCommunicator(), data.input_size, data.output_size)
     plan, costs = message_plan(placed.model, ranks, config.parallel), partition_costs(placed.model)
     # Of the partitions of a group, and of the groups' parts of a batch, the largest counts.
-    largest = max(sum(costs[m] for m in block) for block in plan.grid.blocks) / sum(costs)
+    largest = sum(costs[m] for m in plan.grid.busiest(costs)) / sum(costs)
     flat = placed.model.layout.initial(config.training.seed, config.model.init_scale)
     optimizer = create_optimizer(config.training, flat.size)
     x, y = data.train(slice(config.training.batch_size))

@@ -10,6 +10,7 @@ from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config, MitigationConfig
 from hpc_qlstm.engines import Engine
+from hpc_qlstm.engines.parameter_shift import shifted
 
 _FALSE_ALARM = 1e-6
 """Probability that a correct engine is called wrong."""
@@ -46,11 +47,7 @@ def z_scores(
     """
     angles = np.concatenate([circuit.angles(features, w) for w in weights])
     count = circuit.angle_count
-    points = np.repeat(angles[None], 1 + 2 * count, axis=0)
-    for j in range(count):
-        points[1 + 2 * j, :, j] += np.pi / 2
-        points[2 + 2 * j, :, j] -= np.pi / 2
-    flat = points.reshape(-1, count)
+    flat = shifted(angles).reshape(-1, count)
     found, expected = (
         engine.expectations_group(circuit.angle_form, flat, np.empty((1, 0))).reshape(
             1 + 2 * count, len(angles), circuit.outputs

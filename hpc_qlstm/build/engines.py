@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import overload
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from hpc_qlstm import registry
 from hpc_qlstm.config import Config
@@ -57,26 +58,15 @@ class ProcessorEngines(Sequence[Engine]):
     """
 
     def __init__(self, config: Config, partitions: int, threads: int) -> None:
-        self._config = config
-        self._threads = threads
+        self._make = partial(partition_engine, config, threads=threads)
         self._made: list[Engine | None] = [None] * partitions
 
     def __len__(self) -> int:
         return len(self._made)
 
-    def __iter__(self) -> Iterator[Engine]:
-        return (self[m] for m in range(len(self)))
-
-    @overload
-    def __getitem__(self, m: int) -> Engine: ...
-
-    @overload
-    def __getitem__(self, m: slice) -> list[Engine]: ...
-
-    def __getitem__(self, m: int | slice) -> Engine | list[Engine]:
+    def __getitem__(self, m: Any) -> Any:
         if isinstance(m, slice):
             return [self[k] for k in range(*m.indices(len(self)))]
-        found = self._made[m]
-        if found is None:
-            found = self._made[m] = partition_engine(self._config, m, self._threads)
-        return found
+        if self._made[m] is None:
+            self._made[m] = self._make(m)
+        return self._made[m]

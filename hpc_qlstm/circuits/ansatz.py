@@ -70,7 +70,8 @@ class Ansatz:
 
 ROT_RING = Ansatz(_rot_ring_layer, "arctan_ry_rz", (3,))
 RY_BRICKWORK = Ansatz(_ry_brickwork_layer, "ry")
-ANSAETZE = ansaetze.built_in
+ANSAETZE = {"rot_ring": ROT_RING, "ry_brickwork": RY_BRICKWORK}
+"""The built-in ansaetze by name."""
 
 
 def ansatz(

@@ -34,9 +34,8 @@ class NameIn:
 
     def _checked(self, value: Any) -> str:
         if value not in self.registry:
-            *names, last = map(repr, self.registry.names)
-            expected = f"{', '.join(names)} or {last}" if names else last
-            raise PydanticKnownError("literal_error", {"expected": expected})
+            names = ", ".join(map(repr, self.registry.names))
+            raise PydanticKnownError("literal_error", {"expected": names})
         name: str = value
         return name
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hpc_qlstm.data.readers import READERS, differ_in_length
-from hpc_qlstm.data.series import Float, Series, refuse_repeated, validate
-from hpc_qlstm.errors import HpcQlstmError, InputError
+from hpc_qlstm.data.readers import READERS, common_length, readable
+from hpc_qlstm.data.series import Float, Series, validate
+from hpc_qlstm.errors import InputError
 
 
 def load(
@@ -36,29 +37,27 @@ def load(
     """
     path = Path(path)
     check_columns(path, features, targets, for_training=for_training)
-    reader = READERS[path.suffix.lower()]
-    wanted = list(dict.fromkeys([*features, *targets, *([] if time is None else [time])]))
-    try:
-        columns = reader(path, wanted)
-    except HpcQlstmError:
-        raise
-    except Exception as error:
-        # A damaged file makes zipfile, zlib, NumPy and HDF5 raise whatever they stumble over
-        # (BadZipFile, EOFError, KeyError, RuntimeError, ...): to the user it is one thing.
-        raise InputError(
-            f"{path}: cannot be read as {path.suffix} ({type(error).__name__}: {error})"
-        ) from error
-    _check_lengths(path, columns)
-    rows = len(columns[features[0]])
+    with readable(path):
+        columns = READERS[path.suffix.lower()](path, all_columns(features, targets, time))
+    rows = common_length(path, {name: len(column) for name, column in columns.items()})
+
+    def stacked(names: Sequence[str]) -> Float:
+        return np.column_stack([np.empty((rows, 0)), *(columns[name] for name in names)])
+
     series = Series(
-        features=_stack(columns, features, rows),
-        targets=_stack(columns, targets, rows),
+        features=stacked(features),
+        targets=stacked(targets),
         time=np.arange(rows, dtype=np.float64) if time is None else columns[time],
         feature_names=tuple(features),
         target_names=tuple(targets),
     )
     validate(series, source=str(path), for_training=for_training)
     return series
+
+
+def all_columns(features: Sequence[str], targets: Sequence[str], time: str | None) -> list[str]:
+    """Every column to read, once."""
+    return list(dict.fromkeys([*features, *targets, *([] if time is None else [time])]))
 
 
 def check_columns(
@@ -80,34 +79,24 @@ def _check_names(names: Sequence[str], kind: str, *, required: bool) -> None:
         raise InputError(f"{kind}: {names!r} was given, needed is a list of column names")
     if required and not names:
         raise InputError(f"{kind}: at least one column name is needed")
-    refuse_repeated(names, kind)
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(f"{kind}: {repeated[0]!r} is named more than once")
 
 
 def _check_readable(path: Path) -> None:
+    problem = ""
     try:
         if path.is_dir():
-            raise InputError(f"{path}: is a directory, not a data file")
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
-        if not path.is_file():
-            raise InputError(f"{path}: is not a regular file")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path}: is empty")
+            problem = "is a directory, not a data file"
+        elif not path.exists():
+            problem = "no such file"
+        elif not path.is_file():
+            problem = "is not a regular file"
+        else:
+            with path.open("rb") as file:
+                problem = "" if file.read(1) else "is empty"
     except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot be opened ({error})") from error
-
-
-def _check_lengths(path: Path, columns: dict[str, Float]) -> None:
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise differ_in_length(path, lengths)
-
-
-def _stack(columns: dict[str, Float], names: Sequence[str], rows: int) -> Float:
-    table = np.empty((rows, len(names)))
-    for k, name in enumerate(names):
-        table[:, k] = columns[name]
-    return table
+        problem = f"cannot be opened ({error})"
+    if problem:
+        raise InputError(f"{path}: {problem}")

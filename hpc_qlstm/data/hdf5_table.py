@@ -13,15 +13,15 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import h5py
 import numpy as np
 
-from hpc_qlstm.data.readers import Located, differ_in_length, locate_hdf5
+from hpc_qlstm.data.readers import Located, common_length, locate_hdf5, readable
 from hpc_qlstm.data.series import Float
 from hpc_qlstm.data.split import Index
-from hpc_qlstm.errors import HpcQlstmError, InputError
+from hpc_qlstm.errors import InputError
 
 _MIB = 1 << 20
 _PIECE_BYTES = 8 * _MIB
@@ -53,16 +53,14 @@ class Hdf5Table:
         # HDF5 keeps a cache of chunks for every dataset; together they have room for two of the
         # largest chunks.
         cache = max(_MIB, 2 * _MOST_CHUNK_BYTES // len(names))
-        with contextlib.ExitStack() as opened, _readable(path):
+        with contextlib.ExitStack() as opened, readable(path):
             self._file = opened.enter_context(h5py.File(path, "r", rdcc_nbytes=cache))
             self._descriptor = os.open(path, os.O_RDONLY)
             opened.callback(os.close, self._descriptor)
             self.bytes = os.fstat(self._descriptor).st_size
             located = locate_hdf5(path, self._file, list(names))
             lengths = {name: array.shape[0] for name, (array, _) in located.items()}
-            if len(set(lengths.values())) > 1:
-                raise differ_in_length(path, lengths)
-            self.rows = lengths[self.names[0]]
+            self.rows = common_length(path, lengths)
             _refuse_large_chunks(path, located, cache)
             self._stored = list(_stored(located, self._descriptor))
             self._opened = opened.pop_all()
@@ -124,25 +122,12 @@ class Hdf5Table:
     def _read(self, begins: Index, ends: Index) -> Float:
         """The rows of some spans, one after the other, (n, d)."""
         rows = np.empty((int((ends - begins).sum()), len(self.names)))
-        with _readable(self.path), np.errstate(over="ignore"):  # beyond float64: inf, refused later
+        with readable(self.path), np.errstate(over="ignore"):  # beyond float64: inf, refused later
             for part in self._stored:
                 raw = part.read(begins, ends, len(rows))
                 for column, source in part.columns:
                     rows[:, column] = raw[:, source]
         return rows
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turns whatever HDF5 and the system raise into one InputError, as `files.load` does."""
-    try:
-        yield
-    except HpcQlstmError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{path}: cannot be read as {path.suffix} ({type(error).__name__}: {error})"
-        ) from error
 
 
 def _refuse_large_chunks(path: Path, located: dict[str, Located], cache: int) -> None:
@@ -155,17 +140,8 @@ def _refuse_large_chunks(path: Path, located: dict[str, Located], cache: int) ->
             )
 
 
-class _Stored(Protocol):
-    """A dataset of the file. columns: pairs of a table's column and one of what `read` gives."""
-
-    columns: list[tuple[int, int]]
-    row_bytes: int
-    gap: int
-
-    def read(self, begins: Index, ends: Index, rows: int) -> Any:
-        """The rows of some spans, `rows` in all, (n, width), in the dataset's type."""
-
-
+# A dataset of the file. columns: pairs of a table's column and one of what `read` gives;
+# read(begins, ends, rows): the rows of some spans, `rows` in all, (n, width), in its own type.
 class _Plain:
     """A dataset that lies in the file as one block, row after row."""
 
@@ -217,7 +193,7 @@ class _Packed:
         return raw
 
 
-def _stored(located: dict[str, Located], descriptor: int) -> Iterator[_Stored]:
+def _stored(located: dict[str, Located], descriptor: int) -> Iterator[_Plain | _Packed]:
     """Each dataset once, with all columns that are in it."""
     datasets: dict[Any, tuple[Any, list[tuple[int, int]]]] = {}
     for column, (dataset, index) in enumerate(located.values()):

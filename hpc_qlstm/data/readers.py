@@ -1,15 +1,16 @@
 """One reader per file format: (path, wanted columns) to float64 columns (N,) by name.
 
-A reader raises InputError for what it can name; whatever else a damaged file provokes is
-`files.load`'s to translate. NPZ is never unpickled: data files are not trusted with code.
+A reader raises InputError for what it can name; `readable` turns whatever else a damaged file
+provokes into one. NPZ is never unpickled: data files are not trusted with code.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,30 @@ import h5py
 import numpy as np
 
 from hpc_qlstm.data.series import Float
-from hpc_qlstm.errors import InputError
+from hpc_qlstm.errors import HpcQlstmError, InputError
 
 Columns = dict[str, Float]
 Located = tuple[Any, int | None]
 """An array of a file, and which of its columns where it is 2-D."""
 _MOST_COMPRESSION = 1100
 """More than deflate can save; a file that claims more is sparse, and would fill the memory."""
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises one InputError for whatever reading a damaged file may raise.
+
+    zipfile, zlib, NumPy and HDF5 raise BadZipFile, EOFError, KeyError, RuntimeError, ...; to the
+    user it is one thing.
+    """
+    try:
+        yield
+    except HpcQlstmError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be read as {path.suffix} ({type(error).__name__}: {error})"
+        ) from error
 
 
 def read_csv(path: Path, wanted: list[str]) -> Columns:
@@ -163,10 +181,12 @@ def _read(found: dict[str, Located]) -> Columns:
         }
 
 
-def differ_in_length(path: Path, lengths: dict[str, int]) -> InputError:
-    """The refusal of columns of these lengths by name."""
-    told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
-    return InputError(f"{path}: columns differ in length: {told}")
+def common_length(path: Path, lengths: dict[str, int]) -> int:
+    """The length of all columns, given by name. Raises InputError where they differ."""
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+        raise InputError(f"{path}: columns differ in length: {told}")
+    return next(iter(lengths.values()))
 
 
 def _missing(path: Path, name: str, there: list[str]) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -20,8 +21,13 @@ class _Columns:
         self._kind, self._names, self._columns = kind, names, list(columns)
         self._bad: tuple[int, int, float] | None = None
         self._bad_count = 0
-        self._all: Summary | None = None
-        self.fitted: Summary | None = None
+        self._all: list[Summary] = []
+        self._fitted: list[Summary] = []
+
+    @property
+    def fitted(self) -> Summary:
+        """The summary of the rows for the scaling."""
+        return reduce(Summary.merged, self._fitted)
 
     def add(self, begin: int, rows: Float, fitted: int) -> None:
         """Rows from number `begin` on, of which the first `fitted` are for the scaling."""
@@ -33,11 +39,10 @@ class _Columns:
             if self._bad is None:
                 row, column = (int(k) for k in bad[0])
                 self._bad = begin + row, column, float(values[row, column])
-        summary = Summary.of(values)
+        self._all.append(Summary.of(values))
         if fitted:
-            part = summary if fitted >= len(values) else Summary.of(values[:fitted])
-            self.fitted = part if self.fitted is None else self.fitted.merged(part)
-        self._all = summary if self._all is None else self._all.merged(summary)
+            whole = fitted >= len(values)
+            self._fitted.append(self._all[-1] if whole else Summary.of(values[:fitted]))
 
     def check(self, source: str) -> None:
         """Raise InputError for values that are not finite and, but for times, constant columns."""
@@ -45,10 +50,9 @@ class _Columns:
             row, column, value = self._bad
             label = f"{source}: {self._kind} column {self._names[column]!r}"
             raise not_finite(label, value, row, self._bad_count)
-        assert self._all is not None
         if self._kind != "time":
-            label = f"{source}: {self._kind} column"
-            refuse_constant(self._all.minimum, self._all.maximum, self._names, label)
+            rows, label = reduce(Summary.merged, self._all), f"{source}: {self._kind} column"
+            refuse_constant(rows.minimum, rows.maximum, self._names, label)
 
 
 def scan(
@@ -68,12 +72,13 @@ def scan(
         _Columns("feature", features, [at(name) for name in features]),
         _Columns("target", targets, [at(name) for name in targets]),
     ]
-    times = None if time is None else _Columns("time", ["time"], [at(time)])
+    if time is not None:
+        parts.append(_Columns("time", ["time"], [at(time)]))
     digest = hashlib.sha256()
     before, fall = -np.inf, None
     for begin, rows in table.pieces():
         digest.update(rows.data)
-        for part in [*parts, *([] if times is None else [times])]:
+        for part in parts:
             part.add(begin, rows, max(0, fitted - begin))
         if time is None:
             continue
@@ -83,11 +88,9 @@ def scan(
             row = int(down[0])
             fall = float(clock[row]), float(clock[row + 1]), begin + row - 1
         before = clock[-1]
-    for part in [*parts, *([] if times is None else [times])]:
+    for part in parts:
         part.check(source)
     if fall is not None:
         raise runs_backwards(source, *fall)
-    first, second = (part.fitted for part in parts)
-    assert first is not None
-    assert second is not None
-    return first, second, np.frombuffer(digest.digest(), dtype=np.uint8).astype(np.float64)
+    found = np.frombuffer(digest.digest(), dtype=np.uint8).astype(np.float64)
+    return parts[0].fitted, parts[1].fitted, found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,10 +116,3 @@ def runs_backwards(source: str, before: float, after: float, row: int) -> InputE
         f"{source}: time runs backwards from {before:g} in data row {row + 1} to {after:g} in data "
         f"row {row + 2}; rows must be in order of time"
     )
-
-
-def refuse_repeated(names: Sequence[str], label: str) -> None:
-    """Raise InputError, opened by `label`, where a name occurs more than once."""
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InputError(f"{label}: {repeated[0]!r} is named more than once")

@@ -57,6 +57,10 @@ class WindowSource(Protocol):
     def read_ahead(self) -> int:
         """Windows to ask for at once, where that is cheaper; 1 where it does not matter."""
 
+    @property
+    def fingerprint(self) -> Float:
+        """Numbers by which a checkpoint knows the windows and their scaling again."""
+
     def train(self, rows: Rows) -> tuple[Float, Float]:
         """Training windows x (n, T, d_x) and their targets (n, d_y) or (n, T, d_y).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hpc_qlstm.data.files import check_columns
+from hpc_qlstm.data.files import all_columns, check_columns
 from hpc_qlstm.data.hdf5_table import Hdf5Table, Request
 from hpc_qlstm.data.scaling import Scaler
 from hpc_qlstm.data.scan import scan
 from hpc_qlstm.data.series import Float, too_few_rows
 from hpc_qlstm.data.split import Index, Rows, Split, split_windows
-from hpc_qlstm.data.windows import Dataset, check_fit_on
+from hpc_qlstm.data.windows import Dataset, check_fit_on, scaling_numbers
 from hpc_qlstm.errors import InputError
 
 _AHEAD_BYTES = 16 << 20
@@ -46,8 +47,7 @@ class StreamPlan:
     @property
     def columns(self) -> list[str]:
         """All columns of the file that are read, each once."""
-        time = [] if self.time is None else [self.time]
-        return list(dict.fromkeys([*self.features, *self.targets, *time]))
+        return all_columns(self.features, self.targets, self.time)
 
 
 def prepare_stream(
@@ -69,9 +69,7 @@ def prepare_stream(
     """
     check_columns(path, features, targets)
     check_fit_on(fit_scaler_on)
-    wanted = dict.fromkeys([*features, *targets, *([] if time is None else [time])])
-    table = Hdf5Table(path, list(wanted))
-    try:
+    with contextlib.closing(Hdf5Table(path, all_columns(features, targets, time))) as table:
         if table.rows < 2:
             raise too_few_rows(str(path), table.rows, 2)
         split = split_windows(table.rows, window=window, **options)
@@ -89,8 +87,6 @@ def prepare_stream(
             digest,
             _probes(table),
         )
-    finally:
-        table.close()
 
 
 def _probes(table: Hdf5Table) -> Float:
@@ -120,46 +116,19 @@ class StreamedData:
         self._features = [at(name) for name in plan.features]
         self._targets = [at(name) for name in plan.targets]
         self._seconds = 0.0
-
-    @property
-    def window(self) -> int:
-        """See WindowSource."""
-        return self.plan.split.window
-
-    @property
-    def input_size(self) -> int:
-        """See WindowSource."""
-        return len(self.plan.features)
-
-    @property
-    def output_size(self) -> int:
-        """See WindowSource."""
-        return len(self.plan.targets)
-
-    @property
-    def train_count(self) -> int:
-        """See WindowSource."""
-        return self.plan.split.train
-
-    @property
-    def test_count(self) -> int:
-        """See WindowSource."""
-        return self.plan.split.tested
-
-    @property
-    def read_ahead(self) -> int:
-        """See WindowSource."""
-        numbers = self.window * (self.input_size + self.output_size)
-        return max(1, _AHEAD_BYTES // (8 * numbers))
+        self.window = plan.split.window
+        self.input_size, self.output_size = len(plan.features), len(plan.targets)
+        self.train_count, self.test_count = plan.split.train, plan.split.tested
+        window_bytes = 8 * self.window * (self.input_size + self.output_size)
+        self.read_ahead = max(1, _AHEAD_BYTES // window_bytes)
 
     @property
     def fingerprint(self) -> Float:
-        """By which a checkpoint knows the file and its windows again."""
+        """See WindowSource."""
         split = self.plan.split
         sizes = (split.rows, split.window, split.horizon, split.train, split.total, split.tested)
-        scalers = (self.feature_scaler, self.target_scaler)
-        scaling = [array for scaler in scalers for array in (scaler.offset, scaler.factor)]
-        return np.concatenate([np.array(sizes, dtype=np.float64), self.plan.digest, *scaling])
+        scaling = scaling_numbers(self.feature_scaler, self.target_scaler)
+        return np.concatenate([np.array(sizes, dtype=np.float64), self.plan.digest, scaling])
 
     def train(self, rows: Rows) -> tuple[Float, Float]:
         """See WindowSource."""

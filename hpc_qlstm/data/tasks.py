@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hpc_qlstm.data import signals
-from hpc_qlstm.data.series import Series, validate
+from hpc_qlstm.data.series import Float, Series, validate
 from hpc_qlstm.errors import InputError
 
 
@@ -56,109 +56,93 @@ class Task:
     """A univariate series to forecast from its own past: column name, signal and options."""
 
     column: str
-    signal: Callable[..., signals.Signal]
+    signal: Callable[..., Float]
     options: Mapping[str, Option]
 
 
-def _points(default: int) -> Option:
-    return Option(default, 8, 100_000, "number of points")
+def _task(column: str, signal: Callable[..., Float], points: int, **options: Option) -> Task:
+    """A task with its own options and those that all tasks have."""
+    common = {
+        "points": Option(points, 8, 100_000, "number of points"),
+        **options,
+        "noise": Option(0.0, 0.0, 1e6, "standard deviation of additive Gaussian measurement noise"),
+        "seed": Option(0, 0, 2**63 - 1, "seed of the measurement noise"),
+    }
+    return Task(column, signal, common)
 
 
 def _t_end(default: float) -> Option:
     return Option(default, 1e-3, 1e4, "end of the time interval")
 
 
-_MEASUREMENT = {
-    "noise": Option(0.0, 0.0, 1e6, "standard deviation of additive Gaussian measurement noise"),
-    "seed": Option(0, 0, 2**63 - 1, "seed of the measurement noise"),
-}
-
 TASKS: dict[str, Task] = {
-    "damped_pendulum": Task(
+    "damped_pendulum": _task(
         "angular_velocity",
         signals.damped_pendulum,
-        {
-            "points": _points(240),
-            "t_end": Option(20.0, 1e-3, 1e3, "end of the time interval, s"),
-            "b": Option(0.15, 0.0, 10.0, "damping coefficient, kg/s"),
-            "m": Option(1.0, 0.01, 1e3, "mass, kg"),
-            "g": Option(9.81, 0.0, 100.0, "gravity, m/s^2"),
-            "length": Option(1.0, 0.1, 1e3, "length of the pendulum, m"),
-            "theta0": Option(0.0, -math.pi, math.pi, "initial angle, rad"),
-            "theta_dot0": Option(3.0, -100.0, 100.0, "initial angular velocity, rad/s"),
-        },
+        points=240,
+        t_end=Option(20.0, 1e-3, 1e3, "end of the time interval, s"),
+        b=Option(0.15, 0.0, 10.0, "damping coefficient, kg/s"),
+        m=Option(1.0, 0.01, 1e3, "mass, kg"),
+        g=Option(9.81, 0.0, 100.0, "gravity, m/s^2"),
+        length=Option(1.0, 0.1, 1e3, "length of the pendulum, m"),
+        theta0=Option(0.0, -math.pi, math.pi, "initial angle, rad"),
+        theta_dot0=Option(3.0, -100.0, 100.0, "initial angular velocity, rad/s"),
     ),
-    "damped_oscillator": Task(
+    "damped_oscillator": _task(
         "displacement",
         signals.damped_oscillator,
-        {
-            "points": _points(240),
-            "t_end": _t_end(20.0),
-            "omega0": Option(2.0, 1e-3, 1e3, "natural frequency, rad/s"),
-            "zeta": Option(0.1, 0.0, 100.0, "damping ratio"),
-            "x0": Option(1.0, -1e6, 1e6, "initial displacement"),
-            "v0": Option(0.0, -1e6, 1e6, "initial velocity"),
-        },
+        points=240,
+        t_end=_t_end(20.0),
+        omega0=Option(2.0, 1e-3, 1e3, "natural frequency, rad/s"),
+        zeta=Option(0.1, 0.0, 100.0, "damping ratio"),
+        x0=Option(1.0, -1e6, 1e6, "initial displacement"),
+        v0=Option(0.0, -1e6, 1e6, "initial velocity"),
     ),
-    "narma": Task(
+    "narma": _task(
         "y",
         signals.narma,
-        {
-            "points": _points(300),
-            "order": Option(2, 1, 100, "order of the recursion"),
-            "alpha": Option(2.11, 0.0, 100.0, "frequency of the first input wave, 1/period"),
-            "beta": Option(3.73, 0.0, 100.0, "frequency of the second input wave, 1/period"),
-            "gamma": Option(4.11, 0.0, 100.0, "frequency of the third input wave, 1/period"),
-            "period": Option(100.0, 1.0, 1e6, "T of the input, steps"),
-        },
+        points=300,
+        order=Option(2, 1, 100, "order of the recursion"),
+        alpha=Option(2.11, 0.0, 100.0, "frequency of the first input wave, 1/period"),
+        beta=Option(3.73, 0.0, 100.0, "frequency of the second input wave, 1/period"),
+        gamma=Option(4.11, 0.0, 100.0, "frequency of the third input wave, 1/period"),
+        period=Option(100.0, 1.0, 1e6, "T of the input, steps"),
     ),
-    "bessel_j2": Task(
+    "bessel_j2": _task(
         "j2",
         signals.bessel_j2,
-        {
-            "points": _points(256),
-            "t_start": Option(2.0, 0.0, 1e4, "start of the interval"),
-            "t_end": _t_end(100.0),
-        },
+        points=256,
+        t_start=Option(2.0, 0.0, 1e4, "start of the interval"),
+        t_end=_t_end(100.0),
     ),
-    "delayed_quantum_control": Task(
+    "delayed_quantum_control": _task(
         "field",
         signals.delayed_quantum_control,
-        {
-            "points": _points(2201),
-            "t_start": Option(-2.0, -100.0, 1e4, "start of the time interval"),
-            "t_end": _t_end(20.0),
-            "pulses": Option(11, 1, 1000, "number of pulses"),
-            "delay": Option(2.0, 1e-3, 1e3, "time from pulse to pulse"),
-            "sharpness": Option(10.0, 1e-3, 1e6, "factor in the exponent of a pulse"),
-            "lifetime": Option(16.0, 1.0, 1e6, "time constant of the decay"),
-        },
+        points=2201,
+        t_start=Option(-2.0, -100.0, 1e4, "start of the time interval"),
+        t_end=_t_end(20.0),
+        pulses=Option(11, 1, 1000, "number of pulses"),
+        delay=Option(2.0, 1e-3, 1e3, "time from pulse to pulse"),
+        sharpness=Option(10.0, 1e-3, 1e6, "factor in the exponent of a pulse"),
+        lifetime=Option(16.0, 1.0, 1e6, "time constant of the decay"),
     ),
-    "population_inversion": Task(
+    "population_inversion": _task(
         "inversion",
         signals.population_inversion,
-        {
-            "points": _points(1001),
-            "t_end": _t_end(50.0),
-            "nbar": Option(40.0, 1e-3, 1e3, "mean photon number of the coherent field"),
-            "g": Option(1.0, 1e-3, 1e3, "coupling of atom and field"),
-        },
+        points=1001,
+        t_end=_t_end(50.0),
+        nbar=Option(40.0, 1e-3, 1e3, "mean photon number of the coherent field"),
+        g=Option(1.0, 1e-3, 1e3, "coupling of atom and field"),
     ),
-    "sine": Task(
+    "sine": _task(
         "sine",
         signals.sine,
-        {
-            "points": _points(240),
-            "t_end": _t_end(20.0),
-            "amplitude": Option(1.0, 1e-6, 1e6, "amplitude"),
-            "omega": Option(1.0, 1e-3, 1e3, "angular frequency, rad/s"),
-            "phase": Option(0.0, -2 * math.pi, 2 * math.pi, "phase at t = 0, rad"),
-        },
+        points=240,
+        t_end=_t_end(20.0),
+        amplitude=Option(1.0, 1e-6, 1e6, "amplitude"),
+        omega=Option(1.0, 1e-3, 1e3, "angular frequency, rad/s"),
+        phase=Option(0.0, -2 * math.pi, 2 * math.pi, "phase at t = 0, rad"),
     ),
-}
-TASKS = {
-    name: Task(task.column, task.signal, {**task.options, **_MEASUREMENT})
-    for name, task in TASKS.items()
 }
 
 
@@ -201,10 +185,16 @@ def generate(task: str, **options: object) -> Series:
     Raises InputError for bad options, and for good ones whose series is constant or diverges.
     """
     values = resolve_options(task, options)
-    noise, seed = float(values.pop("noise")), int(values.pop("seed"))
-    time, signal = TASKS[task].signal(**values)
+    points, noise, seed = (values.pop(name) for name in ("points", "noise", "seed"))
+    if "t_end" in values:
+        time = np.linspace(
+            values.pop("t_start", 0.0), values.pop("t_end"), int(points), dtype=np.float64
+        )
+    else:
+        time = np.arange(points, dtype=np.float64)
+    signal = TASKS[task].signal(time, **values)
     if noise > 0:
-        signal = signal + np.random.default_rng(seed).normal(0.0, noise, signal.shape)
+        signal = signal + np.random.default_rng(int(seed)).normal(0.0, noise, signal.shape)
     column = np.ascontiguousarray(signal[:, None], dtype=np.float64)
     names = (TASKS[task].column,)
     series = Series(column, column.copy(), time, names, names)

@@ -17,6 +17,8 @@ from hpc_qlstm.data.split import Rows, Split, check_size, split_windows
 from hpc_qlstm.errors import InputError
 
 FIT_SCALER_ON = ("train", "all")
+_CHUNK = 4096
+"""Windows whose sums are taken at a time for a fingerprint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Dataset:
     target_scaler: Scaler
     feature_names: tuple[str, ...]
     target_names: tuple[str, ...]
+
+    read_ahead = 1
 
     @property
     def window(self) -> int:
@@ -66,9 +70,24 @@ class Dataset:
         return self.test_x.shape[0]
 
     @property
-    def read_ahead(self) -> int:
-        """See WindowSource."""
-        return 1
+    def fingerprint(self) -> Float:
+        """Sizes, sums and weighted sums of the windows, and the scaling.
+
+        Numbers rather than a hash, because another processor may round the last digit of a task's
+        values differently. Makes no copy of all windows.
+        """
+        parts = [self.train_x, self.train_y, self.test_x, self.test_y]
+        sizes = [float(n) for part in parts for n in part.shape]
+        sums = []
+        for part in parts:
+            totals, width = np.zeros(3), part[0].size
+            for k in range(0, len(part), _CHUNK):
+                values = part[k : k + _CHUNK].ravel()
+                ramp = np.arange(k * width, k * width + values.size) / max(1, part.size - 1)
+                totals += [np.sum(values), np.sum(values**2), np.sum(ramp * values)]
+            sums += (totals / part.size).tolist()
+        scaling = scaling_numbers(self.feature_scaler, self.target_scaler)
+        return np.concatenate([sizes, sums, scaling])
 
     # Sums over targets must not depend on how these lie in memory, so they are contiguous.
     def train(self, rows: Rows) -> tuple[Float, Float]:
@@ -100,17 +119,12 @@ class Dataset:
 
 
 @dataclass(frozen=True, eq=False)
-class ScaledSeries:
-    """A series with all that is needed to cut it into a `Dataset`: what ranks tell each other."""
+class ScaledSeries(Series):
+    """A series, scaled, with what is needed to cut it into a `Dataset`: what ranks exchange."""
 
-    features: Float
-    targets: Float
-    time: Float
     split: Split
     feature_scaler: Scaler
     target_scaler: Scaler
-    feature_names: tuple[str, ...]
-    target_names: tuple[str, ...]
 
     def cut(self) -> Dataset:
         """The windows, as views; those of a test part that is sampled are copies. Local."""
@@ -151,39 +165,22 @@ def make_dataset(
     series: Series,
     *,
     window: int,
-    horizon: int = 1,
-    train_fraction: float = 0.67,
-    scaler: Literal["minmax", "standard", "none"] = "minmax",
-    scaler_range: tuple[float, float] = (-1.0, 1.0),
-    fit_scaler_on: Literal["train", "all"] = "train",
-    validation_fraction: float = 0.0,
-    test_windows: int = 0,
-    sequence: bool = False,
+    **options: Any,
 ) -> Dataset:
     """Windows of length T = `window`, the first int(train_fraction * n) for training.
 
-    There are n = N - window - horizon + 1 windows in a series of N rows. With `sequence`, step k of
-    window i has a target of its own, row i+k+horizon. The scalers are fitted on the rows that a
-    training window uses as input or target, 0 .. n_train+window+horizon-2, so nothing of the test
-    part leaks into training; `fit_scaler_on="all"` fits on the whole series as the published
-    results do. With `validation_fraction` the last such part of the training windows takes the
-    place of the test part, which is left out. With `test_windows` that many of the test windows
-    are used, evenly spread, instead of all. Local, no communication.
+    options: those of `scale_series` and `split_windows`, which have the defaults. There are
+    n = N - window - horizon + 1 windows in a series of N rows. With `sequence`, step k of window i
+    has a target of its own, row i+k+horizon. The scalers are fitted on the rows that a training
+    window uses as input or target, 0 .. n_train+window+horizon-2, so nothing of the test part leaks
+    into training; `fit_scaler_on="all"` fits on the whole series as the published results do. With
+    `validation_fraction` the last such part of the training windows takes the place of the test
+    part, which is left out. With `test_windows` that many of the test windows are used, evenly
+    spread, instead of all. Local, no communication.
     Raises InputError for a series that `validate` refuses, arguments out of range, and a series
     too short for one window in each part, saying how many rows are needed.
     """
-    return scale_series(
-        series,
-        window=window,
-        horizon=horizon,
-        train_fraction=train_fraction,
-        scaler=scaler,
-        scaler_range=scaler_range,
-        fit_scaler_on=fit_scaler_on,
-        validation_fraction=validation_fraction,
-        test_windows=test_windows,
-        sequence=sequence,
-    ).cut()
+    return scale_series(series, window=window, **options).cut()
 
 
 def scale_series(
@@ -206,12 +203,17 @@ def scale_series(
         feature_scaler.transform(series.features),
         target_scaler.transform(series.targets),
         series.time,
+        series.feature_names,
+        series.target_names,
         split,
         feature_scaler,
         target_scaler,
-        series.feature_names,
-        series.target_names,
     )
+
+
+def scaling_numbers(*scalers: Scaler) -> Float:
+    """Offsets and factors of scalers, one after the other."""
+    return np.concatenate([part for scaler in scalers for part in (scaler.offset, scaler.factor)])
 
 
 def check_fit_on(given: str) -> None:

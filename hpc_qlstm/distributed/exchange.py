@@ -1,4 +1,4 @@
-"""The recurrence's exchange over a row of ranks: the collectives of one time step.
+"""The recurrence's exchange over a group of ranks: the collectives of one time step.
 
 Forward: one Allgather of the gate outputs, then, with `cell_update = "root"`, one Bcast of h_t.
 Reverse: with `root`, one Bcast of the gates' cotangents, then one Allgather of the gradients of
@@ -22,10 +22,10 @@ _MOST_CACHED = 64
 """Buffers for so many sizes of batches are kept; one run has three or four."""
 
 
-class RowExchange:
-    """An Exchange of `hpc_qlstm.model` over the ranks of a row.
+class GroupExchange:
+    """An Exchange of `hpc_qlstm.model` over a group of ranks.
 
-    comm: the row; plan: of its messages; kind: of the Allgathers, which changes no bit. `outputs`
+    comm: the group; plan: of its messages; kind: of the Allgathers, which changes no bit. `outputs`
     and `inputs` are an Allgather each, `shared` is a Bcast, or none where every rank updates the
     cell.
     """

@@ -1,7 +1,7 @@
 """The messages of a run, listed from sizes alone: the shapes of their arrays, and how many. Local.
 
 By this one list buffers are allocated, a run's bytes are counted before it, and a step's seconds
-are predicted. docs/architecture.md says when each is sent.
+are predicted. docs/develop/architecture.md says when each is sent.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class MessagePlan:
     @property
     def ranks(self) -> int:
         """Of all groups."""
-        return self.grid.replicas * self.grid.row_size
+        return self.grid.replicas * self.grid.group_size
 
     @cached_property
     def counts(self) -> list[int]:
@@ -96,20 +96,20 @@ class MessagePlan:
         return [0, *(self.model.layout.section(block).stop for block in self.grid.blocks)]
 
     def outputs(self, sets: int, samples: int, count: int = 1) -> Message:
-        """Outputs of groups of so many VQCs a partition, to the ranks of a group."""
+        """Outputs of so many VQCs of each partition."""
         width = max(self.counts)
-        return _message("allgather", self.grid.row_size, sets, samples, width, count=count)
+        return _message("allgather", self.grid.group_size, sets, samples, width, count=count)
 
     def inputs(self, samples: int, count: int = 1, *, of_state: bool = False) -> Message:
         """Gradients of what each partition reads of v_t, or of o*tanh(c_t)."""
         read = self.model.state_inputs if of_state else self.model.partition.inputs
         width = max(self._sums([len(columns) for columns in read]))
-        return _message("allgather", self.grid.row_size, samples, width, count=count)
+        return _message("allgather", self.grid.group_size, samples, width, count=count)
 
     def shared(self, sets: int, samples: int, count: int = 1) -> Message:
         """o*tanh(c_t), or the cotangents of outputs, from the rank that has the cell."""
         count, width = 0 if self.replicated else count, self.model.hidden_size
-        return _message("bcast", self.grid.row_size, sets, samples, width, count=count)
+        return _message("bcast", self.grid.group_size, sets, samples, width, count=count)
 
     def gradients(self, batch: int) -> Message:
         """Sums over blocks of samples: HEAD, gradients of what no partition owns, of a section."""

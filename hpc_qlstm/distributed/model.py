@@ -1,7 +1,7 @@
 """One batch on a grid of ranks: from samples to the gradient of all weights.
 
 The collectives of a batch: those of the recurrence (2 Allgather and, with `root`, 2 Bcast a time
-step, on the row; more with extra VQCs), one Allgather of the gradients, one Bcast of the updated
+step, on the group; more with extra VQCs), one Allgather of the gradients, one Bcast of the updated
 weights; at an epoch's first batch one Allgather of expectation values.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.distributed.batches import Samples
-from hpc_qlstm.distributed.exchange import RowExchange
+from hpc_qlstm.distributed.exchange import GroupExchange
 from hpc_qlstm.distributed.messages import HEAD, MessagePlan, batch_cuts, sent_rows
 from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
@@ -53,7 +53,7 @@ class DistributedModel:
     """A QLSTM on a process grid. Every rank holds all weights; methods are collective.
 
     comm: all ranks; grid: this rank's place; local: its partitions' circuits; replicated: every
-    rank updates the cell; collectives: kind of the row's Allgathers; seed: of what engines draw.
+    rank updates the cell; collectives: kind of the group's Allgathers; seed: of what engines draw.
     """
 
     def __init__(
@@ -71,16 +71,13 @@ class DistributedModel:
         self.comm = comm
         self.grid = grid
         self.plan = MessagePlan(model, grid, replicated)
-        self.row = comm.split(grid.replica) if grid.replicas > 1 else comm
-        self._exchange: Exchange
-        self._row_exchange: RowExchange | None = None
+        self.group = comm.split(grid.replica) if grid.replicas > 1 else comm
         self.overlap = False
         """Whether a batch is computed in two parts, of which one's messages travel while the other
-        is computed; the same on every rank. Has no effect where a row is one rank."""
-        if grid.row_size == 1:
-            self._exchange = model.local_exchange()
-        else:
-            self._exchange = self._row_exchange = RowExchange(self.row, self.plan, collectives)
+        is computed; the same on every rank. Has no effect where a group is one rank."""
+        self._exchange: Exchange = model.local_exchange()
+        if grid.group_size > 1:
+            self._exchange = GroupExchange(self.group, self.plan, collectives)
         self.local = local
         self._local = model.local_model(local, self._exchange)
         self._seed = seed
@@ -187,7 +184,7 @@ class DistributedModel:
     def _gather_expectations(self, own: list[Float] | None, batch: int) -> list[Float]:
         """Each partition's expectation values, on every rank; own: of this rank's partitions and
         samples, None where it has no samples of the batch. One Allgather."""
-        parts, row = self.model.partition, self.grid.row_size
+        parts, size = self.model.partition, self.grid.group_size
         if self.comm.size == 1:
             assert own is not None
             return own
@@ -204,28 +201,27 @@ class DistributedModel:
                 columns = slice(begin, begin + parts.outputs[m])
                 begin = columns.stop
                 pieces = [
-                    receive[r * row + position, :, :n, columns] for r, n in enumerate(counts) if n
+                    receive[r * size + position, :, :n, columns] for r, n in enumerate(counts) if n
                 ]
                 values.append(np.concatenate(pieces, axis=1))
         return values
 
     def check_collectives(self) -> None:
         """Raise InputError where the MPI library lacks the configured collectives. Collective on
-        the row, and all of its ranks raise or none."""
-        if self._row_exchange is not None:
-            self._row_exchange.outputs(0, 1, 1)
+        the group, and all of its ranks raise or none."""
+        self._exchange.outputs(0, 1, 1)
 
     def free(self) -> None:
-        """The end: MPI takes back what it holds for the row. Collective on the row."""
-        if self.row is self.comm:
-            self.row.free_prepared()
+        """The end: MPI takes back what it holds for the group. Collective on the group."""
+        if self.group is self.comm:
+            self.group.free_prepared()
         else:
-            self.row.free()
+            self.group.free()
 
     @property
     def can_overlap(self) -> bool:
         """Whether there are messages of a time step that could travel during computation."""
-        return self._row_exchange is not None
+        return self.grid.group_size > 1
 
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
@@ -246,14 +242,12 @@ class DistributedModel:
         if part is not None:
             send[: part.shape[0]] = part
         self.comm.allgather(send, receive)
-        roots, counts = receive[:: self.grid.row_size], self.plan.samples(x.shape[0])
+        roots, counts = receive[:: self.grid.group_size], self.plan.samples(x.shape[0])
         return np.concatenate([rows[:n] for rows, n in zip(roots, counts, strict=True)])
 
     def _cuts(self, samples: int) -> list[int]:
         """Where the samples of this rank are cut, for messages to travel during computation."""
-        if self._row_exchange is None:
-            return []
-        return batch_cuts(samples) if self.overlap else []
+        return batch_cuts(samples) if self.overlap and self.can_overlap else []
 
     def _add_blocks(
         self, received: Float, bounds: Bounds, shape: tuple[int, ...]

@@ -26,6 +26,16 @@ class Evaluator(Protocol):
         """See `Engine.expectations_group`."""
 
 
+def shifted(angles: Float) -> Float:
+    """The angles (.., A) themselves, then with each shifted up and down: (1 + 2 A, .., A)."""
+    count = angles.shape[-1]
+    points = np.repeat(angles[None], 1 + 2 * count, axis=0)
+    for j in range(count):
+        points[1 + 2 * j, ..., j] += np.pi / 2
+        points[2 + 2 * j, ..., j] -= np.pi / 2
+    return points
+
+
 def jacobian(
     engine: Evaluator,
     circuit: Circuit,
@@ -44,10 +54,7 @@ def jacobian(
     groups, batch, count = weights.shape[0], features.shape[0], circuit.angle_count
     angles = np.stack([circuit.angles(features, w) for w in weights])
     first = int(with_outputs)
-    points = np.repeat(angles[None], first + 2 * count, axis=0)
-    for j in range(count):
-        points[first + 2 * j, ..., j] += np.pi / 2
-        points[first + 2 * j + 1, ..., j] -= np.pi / 2
+    points = shifted(angles)[1 - first :]
     values = engine.expectations_group(
         circuit.angle_form,
         points.reshape(len(points) * groups * batch, count),

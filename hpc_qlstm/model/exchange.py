@@ -93,22 +93,22 @@ class Inputs:
 
 
 class Shared:
-    """An array that the rank that updates the cell fills, and that all ranks of the row need.
+    """An array that the rank that updates the cell fills, and that all ranks of the group need.
 
-    share: gives everybody what rank 0 of the row has in it; None where every rank fills it.
+    share: gives everybody what rank 0 of the group has in it; None where every rank fills it.
     """
 
     def __init__(self, buffer: Float, share: Callable[[Float], None] | None = None) -> None:
         self.buffer, self._share = buffer, share
 
     def share(self) -> None:
-        """Give everybody what rank 0 of the row has in the buffer. Collective."""
+        """Give everybody what rank 0 of the group has in the buffer. Collective."""
         if self._share is not None:
             self._share(self.buffer)
 
 
 class Exchange(Protocol):
-    """One row of ranks that together own all partitions. Every method is collective on the row."""
+    """A group of ranks that together own all partitions. Its methods are collective on it."""
 
     @property
     def partitions(self) -> range:
@@ -120,7 +120,7 @@ class Exchange(Protocol):
 
     @property
     def broadcasts(self) -> bool:
-        """Whether other ranks of the row get the cell's values from this one."""
+        """Whether other ranks of the group get the cell's values from this one."""
 
     def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> Outputs:
         """The gathering of outputs of groups of `sets` VQCs a partition.

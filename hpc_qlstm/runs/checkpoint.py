@@ -48,15 +48,10 @@ def find_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("epoch-*.h5"), key=position, reverse=True)
 
 
-def checkpoint_name(epoch: int, batch: int = 0) -> str:
-    """The file name of the checkpoint after `epoch` epochs and `batch` batches of the next."""
-    within = f"-batch-{batch:08d}" if batch else ""
-    return f"epoch-{epoch:08d}{within}.h5"
-
-
 def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
-    """The path of a checkpoint in a run's `checkpoints` folder."""
-    return folder / checkpoint_name(epoch, batch)
+    """Where the checkpoint after `epoch` epochs and `batch` batches of the next belongs."""
+    within = f"-batch-{batch:08d}" if batch else ""
+    return folder / f"epoch-{epoch:08d}{within}.h5"
 
 
 def position(path: Path) -> Position:

@@ -15,11 +15,10 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
-from hpc_qlstm.data import Dataset, StreamedData, WindowSource
+from hpc_qlstm.data import WindowSource
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.checkpoint_format import Checkpoint
 
-_MODEL_SECTIONS = ("model", "partition", "data")
 _TRAINING_KEYS = (
     "batch_size",
     "shuffle",
@@ -32,8 +31,6 @@ _TRAINING_KEYS = (
     "epsilon",
     "seed",
 )
-_CHUNK = 4096
-"""Windows that are summed at a time."""
 # The same file may lie elsewhere now; its content is compared by its fingerprint.
 _FREE_KEYS = {("data", "file"), ("model", "ansatz_file")}
 
@@ -41,9 +38,8 @@ _FREE_KEYS = {("data", "file"), ("model", "ansatz_file")}
 def require_same_model(stored: Checkpoint, config: Config) -> None:
     """InputError that names the first key in which model, partition or data differ. Local."""
     then = load_config(tomllib.loads(stored.config))
-    for section in _MODEL_SECTIONS:
-        fields = type(getattr(config, section)).model_fields
-        _compare(then, config, section, fields)
+    for section in ("model", "partition", "data"):
+        _compare(then, config, section, type(getattr(config, section)).model_fields)
 
 
 def require_same_training(stored: Checkpoint, config: Config) -> None:
@@ -60,7 +56,7 @@ def require_same_training(stored: Checkpoint, config: Config) -> None:
 
 def require_same_data(stored: Checkpoint, data: WindowSource, source: str) -> None:
     """InputError when the windows are not those that the run was trained on. Local."""
-    now, then = fingerprint(data), stored.data.get("fingerprint", np.empty(0))
+    now, then = data.fingerprint, stored.data.get("fingerprint", np.empty(0))
     if now.shape != then.shape or not np.allclose(now, then, rtol=1e-8, atol=1e-8):
         raise InputError(
             f"{source}: has changed since the run was trained; use predict for new data, "
@@ -81,30 +77,6 @@ def circuits_fingerprint(circuits: Sequence[Circuit]) -> Float:
     """A SHA-256 of all circuits as 32 numbers."""
     digest = hashlib.sha256(repr(tuple(circuits)).encode()).digest()
     return np.frombuffer(digest, dtype=np.uint8).astype(np.float64)
-
-
-def fingerprint(data: WindowSource) -> Float:
-    """Sizes, sums and weighted sums of the windows, and the scaling; of a streamed file its own.
-
-    Numbers rather than a hash, because another processor may round the last digit of a task's
-    values differently. Local; makes no copy of all windows.
-    """
-    if isinstance(data, StreamedData):
-        return data.fingerprint
-    assert isinstance(data, Dataset)
-    parts = [data.train_x, data.train_y, data.test_x, data.test_y]
-    sizes = [float(n) for part in parts for n in part.shape]
-    sums = []
-    for part in parts:
-        totals, width = np.zeros(3), part[0].size
-        for k in range(0, len(part), _CHUNK):
-            values = part[k : k + _CHUNK].ravel()
-            ramp = np.arange(k * width, k * width + values.size) / max(1, part.size - 1)
-            totals += [np.sum(values), np.sum(values**2), np.sum(ramp * values)]
-        sums += (totals / part.size).tolist()
-    scalers = (data.feature_scaler, data.target_scaler)
-    scaling = [array for scaler in scalers for array in (scaler.offset, scaler.factor)]
-    return np.concatenate([sizes, sums, *scaling])
 
 
 def _compare(then: Config, now: Config, section: str, keys: Iterable[str]) -> None:

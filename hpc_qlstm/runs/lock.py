@@ -89,23 +89,20 @@ class RunLock:
 
 def _is_file_of(path: Path, file: IO[str]) -> bool:
     try:
-        named = path.stat()
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
-    opened = os.fstat(file.fileno())
-    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def _myself() -> dict[str, Any]:
     """Who holds the lock, for a message to somebody else."""
-    owner: dict[str, Any] = {
+    owner = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
-    if job := os.environ.get("SLURM_JOB_ID"):
-        owner["slurm_job"] = job
-    return owner
+    return {key: value for key, value in owner.items() if value}
 
 
 def _owner(file: IO[str]) -> str:

@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpc_qlstm.config import Config
-from hpc_qlstm.config_io import SectionT, config_text, load_config
+from hpc_qlstm.config_io import config_text, load_config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.lock import RunLock
 from hpc_qlstm.runs.metrics import Record
+
+
+class _Inside:
+    """A path below that of the run directory."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunDirectory, owner: type) -> Path:
+        return run.path / self._name
 
 
 @dataclass(frozen=True)
@@ -22,69 +32,32 @@ class RunDirectory:
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.toml"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object an epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the job that writes here."""
-        return self.path / "lock"
-
-    @property
-    def jobs(self) -> Path:
-        """One JSON object for each job of a backend; there with the engine primitive only."""
-        return self.path / "jobs.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def figures(self) -> Path:
-        """The folder of figures."""
-        return self.path / "figures"
-
-    @property
-    def report(self) -> Path:
-        """The report page."""
-        return self.path / "report.html"
+    config = _Inside("config.toml")
+    """The resolved configuration."""
+    metrics = _Inside("metrics.jsonl")
+    """One JSON object an epoch."""
+    lock = _Inside("lock")
+    """Held by the job that writes here."""
+    jobs = _Inside("jobs.jsonl")
+    """One JSON object for each job of a backend; there with the engine primitive only."""
+    checkpoints = _Inside("checkpoints")
+    """The folder of checkpoints."""
+    figures = _Inside("figures")
+    """The folder of figures."""
+    report = _Inside("report.html")
+    """The report page."""
 
 
 def with_whole_paths(config: Config) -> Config:
     """The configuration with `~` expanded and absolute files, to be used from anywhere."""
-
-    def whole(section: SectionT, key: str) -> SectionT:
-        value = getattr(section, key)
-        if value is None:
-            return section
-        return section.model_copy(update={key: str(Path(value).expanduser().absolute())})
-
-    run_dir = str(Path(config.output.run_dir).expanduser())
-    engine = config.engine
-    backends = [
-        entry
-        if entry.noise is None
-        else entry.model_copy(update={"noise": whole(entry.noise, "file")})
-        for entry in engine.backends
-    ]
-    return config.model_copy(
-        update={
-            "output": config.output.model_copy(update={"run_dir": run_dir}),
-            "data": whole(config.data, "file"),
-            "model": whole(config.model, "ansatz_file"),
-            "engine": engine.model_copy(
-                update={"noise": whole(engine.noise, "file"), "backends": backends}
-            ),
-        }
-    )
+    values = config.to_dict()
+    engine = values["engine"]
+    noises = [part["noise"] for part in (engine, *engine["backends"]) if "noise" in part]
+    for section in (values["data"], values["model"], *noises):
+        for key in {"file", "ansatz_file"} & section.keys():
+            section[key] = str(Path(section[key]).expanduser().absolute())
+    values["output"]["run_dir"] = str(Path(config.output.run_dir).expanduser())
+    return load_config(values)
 
 
 def create_run_directory(config: Config) -> tuple[RunDirectory, list[str]]:

@@ -23,12 +23,7 @@ import numpy as np
 
 from hpc_qlstm.config import CheckpointConfig
 from hpc_qlstm.native.system import create_file_writer
-from hpc_qlstm.runs.checkpoint import (
-    NO_POSITION,
-    checkpoint_name,
-    find_checkpoints,
-    position,
-)
+from hpc_qlstm.runs.checkpoint import NO_POSITION, checkpoint_path, find_checkpoints, position
 from hpc_qlstm.runs.checkpoint_encoder import CheckpointEncoder
 from hpc_qlstm.runs.checkpoint_format import Position, Snapshot
 
@@ -64,7 +59,7 @@ class CheckpointSaver:
     """
 
     def __init__(self, folder: Path, settings: CheckpointConfig) -> None:
-        self._folder = str(folder)
+        self._folder = folder
         self._settings = settings
         # Where all are kept there is nothing to be won by waiting.
         self._delay = settings.delay if settings.keep else 0.0
@@ -132,13 +127,13 @@ class CheckpointSaver:
         # one, because those were damaged, must not take them for its newest.
         there = [*(each for each in self._there if each < where), where]
         gone = superseded(there, self._settings, snapshot.best_epoch)
-        name = checkpoint_name(*where)
+        path = checkpoint_path(self._folder, *where)
         self._writer.start(
-            self._folder,
-            f"{self._folder}/.{name}.{os.getpid()}.tmp",
-            f"{self._folder}/{name}",
+            str(self._folder),
+            str(path.with_name(f".{path.name}.{os.getpid()}.tmp")),
+            str(path),
             np.frombuffer(self._encoder.encode(snapshot.make()), dtype=np.uint8),
-            [f"{self._folder}/{checkpoint_name(*old)}" for old in gone],
+            [str(checkpoint_path(self._folder, *old)) for old in gone],
         )
         self._under_way = _UnderWay(where, gone, monotonic() - begin)
 
@@ -151,10 +146,10 @@ class CheckpointSaver:
         if error == errno.ENOENT:
             # Somebody has removed the folder: the next checkpoint finds one.
             with contextlib.suppress(OSError):
-                os.makedirs(self._folder, exist_ok=True)
+                self._folder.mkdir(parents=True, exist_ok=True)
         if not error:
             self._there = [each for each in self._there if each not in under_way.gone]
-        path = f"{self._folder}/{checkpoint_name(*under_way.position)}"
+        path = str(checkpoint_path(self._folder, *under_way.position))
         refused, kept = (
             OSError(code, os.strerror(code), path) if code else None for code in (error, cleanup)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from hpc_qlstm.native import numerics
 
 
 class Optimizer(abc.ABC):
-    """Base: a step count and named state arrays (n,); found by name in `registry.optimizers`."""
+    """Base: a step count and named state arrays (n,); found by name in `registry.optimizers`.
+
+    config_keys: the keys of [training] that the constructor takes, after the size.
+    """
+
+    config_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, size: int, *names: str) -> None:
         self.steps = 0
@@ -28,7 +34,7 @@ class Optimizer(abc.ABC):
     @classmethod
     def from_config(cls, config: TrainingConfig, size: int) -> Optimizer:
         """The optimizer of `size` weights with the configured settings."""
-        return cls(size)
+        return cls(size, *(getattr(config, key) for key in cls.config_keys))
 
     def step(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         """Update the weights (n,) in place with a gradient (n,)."""
@@ -58,14 +64,11 @@ class Optimizer(abc.ABC):
 class SGD(Optimizer):
     """Stochastic gradient descent; with momentum, b <- momentum b + g and w <- w - lr b."""
 
+    config_keys = ("momentum",)
+
     def __init__(self, size: int, momentum: float = 0.0) -> None:
         super().__init__(size, *(["momentum"] if momentum else []))
         self._momentum = momentum
-
-    @classmethod
-    def from_config(cls, config: TrainingConfig, size: int) -> SGD:
-        """See Optimizer."""
-        return cls(size, config.momentum)
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         if self._momentum:
@@ -79,16 +82,13 @@ class SGD(Optimizer):
 class RMSProp(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; w <- w - lr g / (sqrt(s) + eps), with optional momentum."""
 
+    config_keys = ("alpha", "epsilon", "momentum")
+
     def __init__(
         self, size: int, alpha: float = 0.99, epsilon: float = 1e-8, momentum: float = 0.0
     ) -> None:
         super().__init__(size, "square", *(["momentum"] if momentum else []))
         self._alpha, self._epsilon, self._momentum = alpha, epsilon, momentum
-
-    @classmethod
-    def from_config(cls, config: TrainingConfig, size: int) -> RMSProp:
-        """See Optimizer."""
-        return cls(size, config.alpha, config.epsilon, config.momentum)
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         square = self.state["square"]
@@ -106,16 +106,13 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, arXiv 1412.6980) with bias correction."""
 
+    config_keys = ("beta1", "beta2", "epsilon")
+
     def __init__(
         self, size: int, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
     ) -> None:
         super().__init__(size, "first", "second")
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
-
-    @classmethod
-    def from_config(cls, config: TrainingConfig, size: int) -> Adam:
-        """See Optimizer."""
-        return cls(size, config.beta1, config.beta2, config.epsilon)
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         numerics.adam(
@@ -129,6 +126,10 @@ class Adam(Optimizer):
             self.state["second"],
             weights,
         )
+
+
+OPTIMIZERS = {"adam": Adam, "rmsprop": RMSProp, "sgd": SGD}
+"""The built-in optimizers by name."""
 
 
 def create_optimizer(config: TrainingConfig, size: int) -> Optimizer:

@@ -30,7 +30,6 @@ from hpc_qlstm.runs.checkpoint import compare_names
 from hpc_qlstm.runs.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.runs.compatibility import (
     circuits_fingerprint,
-    fingerprint,
     require_same_circuits,
     require_same_data,
     require_same_training,
@@ -164,7 +163,7 @@ class Trainer:
         state, local = self.state, self.model.local
         seconds = perf_counter() - start, local.seconds
         jobs = [asdict(job) for engine in local.engines for job in engine.take_jobs()]
-        report = gather_report(self.model.comm, self.model.row, seconds, counter.counts(), jobs)
+        report = gather_report(self.model.comm, self.model.group, seconds, counter.counts(), jobs)
         state.counts = before + report.counts
         if self.model.comm.rank == 0:  # who writes them
             for rank, done in enumerate(report.jobs):
@@ -193,7 +192,7 @@ class Trainer:
         """What all checkpoints of a run have in common: the configuration, and the data."""
         scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
         data = {
-            "fingerprint": fingerprint(self.data),
+            "fingerprint": self.data.fingerprint,
             "circuits": circuits_fingerprint(self._circuits),
         }
         for name, scaler in scalers.items():

@@ -16,7 +16,7 @@ from hpc_qlstm.circuits.circuit import TRANSFORMS
 from hpc_qlstm.circuits.composite import TEMPLATES
 from hpc_qlstm.circuits.gates import PRIMITIVES
 from hpc_qlstm.circuits.qiskit_conversion import from_qiskit, named_qiskit
-from hpc_qlstm.engines import parameter_shift
+from hpc_qlstm.engines import Engine
 from hpc_qlstm.engines.reference import ReferenceEngine
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.compatibility import circuits_fingerprint
@@ -162,7 +162,7 @@ def test_a_controlled_rotation_takes_four_shifted_circuits():
     assert circuit.angle_count == 3
     engine = ReferenceEngine()
     x, w, dy = np.empty((5, 0)), np.array([[0.3, 0.9]]), np.ones((1, 5, 2))
-    shifted = parameter_shift.vjp_group(engine, circuit, x, w, dy)
+    shifted = Engine.vjp_group(engine, circuit, x, w, dy)
     assert engine.executions == 5 * (1 + 4 + 2)
     for got, want in zip(shifted, engine.vjp_group(circuit, x, w, dy), strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-13)

@@ -111,7 +111,7 @@ def test_every_field_has_a_description(section):
         ),
         (
             {"training": {"optimizer": "x"}},
-            ["training.optimizer: 'x' given", "'adam', 'rmsprop' or"],
+            ["training.optimizer: 'x' given", "'adam', 'rmsprop', 'sgd'"],
         ),
         ({"training": {"loss": 2}}, ["training.loss: 2 given, allowed: 'mse'"]),
         ({"data": {"task": "sine", "file": "a.csv"}}, ["data: task and file are both given"]),

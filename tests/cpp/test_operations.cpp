@@ -18,6 +18,7 @@ struct Number {
     friend Number operator+(Number a, Number b) { return ++counted, Number(a.value + b.value); }
     friend Number operator-(Number a, Number b) { return ++counted, Number(a.value - b.value); }
     friend Number operator*(Number a, Number b) { return ++counted, Number(a.value * b.value); }
+    friend Number operator*(double a, Number b) { return Number(a) * b; }
     friend Number operator-(double a, Number b) { return Number(a - b.value); }  // splat() alone
     Number& operator+=(Number b) { return *this = *this + b; }
     Number& operator-=(Number b) { return *this = *this - b; }

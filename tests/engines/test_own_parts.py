@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ damped = own_parts:DampedEngine
 broken = own_parts:Nothing
 [hpc_qlstm.ansaetze]
 cz_chain = own_parts:CZ_CHAIN
+[hpc_qlstm.losses]
+log_cosh = own_parts:LogCosh
 [hpc_qlstm.optimizers]
 signs = own_parts:Signs
 """
@@ -77,7 +80,7 @@ def test_processors_have_a_table_each(own):
         ({"name": "damped", "precision": "single"}, "precision is for engines 'native' and 'aer'"),
         ({"name": "damped", "backends": [{}]}, "'primitive' and 'damped_processor', not for 'dam"),
         ({"options": {"a": 1}}, "and 'damped' and 'damped_processor', not for 'native'"),
-        ({"name": "dumped"}, "'damped' or 'damped_processor'"),
+        ({"name": "dumped"}, "'damped', 'damped_processor'"),
     ],
 )
 def test_keys_of_other_engines_are_refused(own, engine, message):
@@ -131,3 +134,18 @@ def test_a_part_that_cannot_be_imported_is_one_message(installed, write_config):
     assert done.returncode == 2
     assert "'broken' cannot be loaded from own_parts:Nothing (AttributeError" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_examples_of_the_documentation_train(monkeypatch, write_config, tmp_path, losses):
+    page = Path(__file__).parents[2] / "docs" / "develop" / "extending.md"
+    kinds = (registry.engines, registry.ansaetze, registry.losses, registry.optimizers)
+    for kind in kinds:
+        monkeypatch.setattr(kind, "_parts", dict(kind._parts))
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == len(kinds)
+    for block in blocks:
+        exec(block, {})
+    data = {"task": "sine", "options": {"points": 14}, "window": 2}
+    hpc_qlstm.train(write_config(**{**own_parts.SETTINGS, "data": data}), quiet=True)
+    ends = losses(tmp_path / "run")
+    assert ends[-1][1] < ends[0][1]

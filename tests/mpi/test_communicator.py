@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpc_qlstm import Partition
-from hpc_qlstm.distributed.exchange import RowExchange
+from hpc_qlstm.distributed.exchange import GroupExchange
 from hpc_qlstm.distributed.messages import MessagePlan
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
@@ -117,7 +117,7 @@ def test_root_speaks_for_all(comm, agree):
 @pytest.mark.parametrize("kind", ["blocking", "persistent"])
 @pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("replicated", [False, True])
-def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, early, kind):
+def test_group_exchange_puts_parts_in_partition_order(comm, agree, replicated, early, kind):
     """Two parts of a batch under way at once, twice over, as the recurrence does it."""
     ours = open_communicator(comm)
     count = comm.size + 1
@@ -127,7 +127,7 @@ def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, ear
     columns = [[m, *range(m + 1, hidden + 1, 2)] for m in range(count)]
     model = QLSTM(1, hidden, 1, depth=1, partition=Partition(columns, outputs))
     plan = MessagePlan(model, ProcessGrid(1, 0, comm.rank, tuple(blocks)), replicated)
-    exchange = RowExchange(ours, plan, kind)
+    exchange = GroupExchange(ours, plan, kind)
     batch = 3
 
     def part(m, width, lead, salt):

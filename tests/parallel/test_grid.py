@@ -39,9 +39,9 @@ def test_process_grid_places_every_rank(count):
         grids = [process_grid(size, rank, costs) for rank in range(size)]
         assert len({(grid.replica, grid.position) for grid in grids}) == size
         for rank, grid in enumerate(grids):
-            assert rank == grid.replica * grid.row_size + grid.position
-            assert grid.replicas * grid.row_size == size
-            assert grid.row_size == min(size, count)
+            assert rank == grid.replica * grid.group_size + grid.position
+            assert grid.replicas * grid.group_size == size
+            assert grid.group_size == min(size, count)
             assert [m for block in grid.blocks for m in block] == list(range(count))
             assert grid.partitions == grid.blocks[grid.position]
             assert len(grid.partitions) >= 1
@@ -63,7 +63,7 @@ def test_grids_with_a_given_number_of_replicas():
     grids = [process_grid(6, rank, [1.0] * 4, replicas=2) for rank in range(6)]
     assert [(g.replica, g.position) for g in grids] == [(r, p) for r in (0, 1) for p in (0, 1, 2)]
     assert sorted(m for g in grids[:3] for m in g.partitions) == [0, 1, 2, 3]
-    assert process_grid(4, 0, [1.0] * 4, replicas=4).row_size == 1
+    assert process_grid(4, 0, [1.0] * 4, replicas=4).group_size == 1
     assert allowed_replicas(6, 4) == [2, 3, 6]
     assert allowed_replicas(8, 1) == [8]
     with pytest.raises(InputError, match=r"replicas is 1, .* 6 ranks and 4 .* allowed: 2, 3, 6"):

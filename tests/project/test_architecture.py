@@ -39,7 +39,7 @@ QISKIT_PLACES = (
 DYNAMIC_FILES = (
     "__init__.py",
     "registry.py",
-    "engines/__init__.py",
+    "training/__init__.py",
     "engines/primitive/backends.py",
 )
 
@@ -144,7 +144,7 @@ def test_importing_starts_neither_mpi_nor_qiskit():
         "import sys, hpc_qlstm, hpc_qlstm.cli\n"
         "hpc_qlstm.QLSTM, hpc_qlstm.train, hpc_qlstm.resume, hpc_qlstm.create_engine\n"
         "loaded = [m for m in sys.modules if m == 'mpi4py.MPI' or m.startswith('qiskit')]\n"
-        "assert 'hpc_qlstm.training.train' in sys.modules\n"
+        "assert 'hpc_qlstm.training.loop' in sys.modules\n"
         "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}

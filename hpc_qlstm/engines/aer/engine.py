@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_circuits
+from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_forms
 from hpc_qlstm.config import EngineConfig, MitigationConfig, NoiseConfig
 from hpc_qlstm.config_io import section_from
 from hpc_qlstm.engines.aer.noise import create_noise
@@ -127,43 +127,39 @@ class AerEngine(BackendEngine):
     ) -> Float:
         prepared = self._prepared(circuit, scale)
         bound = prepared.form.angles(angles)
+        return self._values(prepared, circuit.outputs, bound, shots, draw)
+
+    def _values(
+        self, prepared: Prepared, outputs: int, bound: Float, shots: int, draw: Draw
+    ) -> Float:
+        """<Z_k> (N, outputs) at the prepared circuit's own angles (N, A')."""
         if prepared.by_shot:
-            return self._by_shot(prepared, circuit.outputs, bound, shots, draw)
-        if not circuit.angle_count:  # all rows are the same circuit
-            probabilities = np.array([self._run(prepared, bound[:1])[0]])
-            probabilities = np.tile(probabilities, (len(bound), 1))
-            return self._read(prepared, circuit.outputs, probabilities, shots, draw)
-        values = np.empty((len(bound), circuit.outputs))
+            return self._by_shot(prepared, outputs, bound, shots, draw)
+        if not bound.shape[1]:  # all rows are the same circuit
+            saved = np.tile(np.array(self._run(prepared, bound[:1])), (len(bound), 1))
+            return self._read(prepared, outputs, saved, shots, draw)
+        values = np.empty((len(bound), outputs))
         step = max(1, self._call_bytes // (_RESULT_BYTES + 8 * prepared.numbers))
         step = min(step, _GPU_ROWS) if prepared.labels else step
         # Rows are read a few at a time, while they are in the cache.
         few = max(1, _READ_BYTES // (8 * prepared.numbers))
         for first in range(0, len(bound), step):
-            saved = self._run(prepared, bound[first : first + step])
-            for n in range(0, len(saved), few):
-                rows = slice(first + n, first + min(n + few, len(saved)))
-                values[rows] = self._read(
-                    prepared,
-                    circuit.outputs,
-                    np.array(saved[n : n + few], dtype=float),
-                    shots,
-                    draw.part(rows.start, rows.stop),
-                )
+            found = self._run(prepared, bound[first : first + step])
+            for n in range(0, len(found), few):
+                rows = slice(first + n, first + min(n + few, len(found)))
+                part = draw.part(rows.start, rows.stop)
+                saved = np.array(found[n : n + few], dtype=float)
+                values[rows] = self._read(prepared, outputs, saved, shots, part)
         return values
 
     def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
-        prepared = self._prepared(circuit, 1)
-        values = []
-        for number, bare in enumerate(calibration_circuits(prepared.form)):
-            stream = draw.at(number)
-            made = self._with_instructions(BoundForm(bare, *_NO_ANGLES, prepared.form.qubits))
+        forms = calibration_forms(self._prepared(circuit, 1).form)
+        zeros, ones = (
             # Fewer qubits than the circuit has may need no following of single shots.
-            if made.by_shot:
-                values.append(self._by_shot(made, circuit.outputs, np.empty((1, 0)), shots, stream))
-            else:
-                read = np.array(self._run(made, np.empty((1, 0))))
-                values.append(self._read(made, circuit.outputs, read, shots, stream))
-        return values[0][0], values[1][0]
+            self._values(prepared, circuit.outputs, np.empty((1, 0)), shots, draw.at(number))[0]
+            for number, prepared in enumerate(map(self._with_instructions, forms))
+        )
+        return zeros, ones
 
     def _run(self, prepared: Prepared, angles: Float) -> list[Float]:
         """What is saved, N arrays (numbers,), at angles (N, A') from one run of Aer."""
@@ -250,6 +246,3 @@ class AerEngine(BackendEngine):
         if self._reads_z:
             return with_z(form, self._simulator)
         return with_probabilities(form, self._simulator, self._threads)
-
-
-_NO_ANGLES = (np.empty((0, 0)), np.empty(0))

@@ -54,8 +54,8 @@ def with_probabilities(form: BoundForm, simulator: Any, threads: int) -> Prepare
 def with_z(form: BoundForm, simulator: Any) -> Prepared:
     """Without noise, on a GPU: <Z> of each output is saved.
 
-    There Aer goes through the whole state for each probability: 5.1 and 81 ms a circuit at 8 and
-    12 qubits, all of them outputs, against 0.87 and 1.2 ms (H200, Aer 0.18).
+    There Aer goes through the whole state for each probability: 5.0 and 82 ms a circuit at 8 and
+    12 qubits, all of them outputs, against 1.1 and 1.4 ms (docs/results/gpu).
     """
     from qiskit.quantum_info import Pauli
 

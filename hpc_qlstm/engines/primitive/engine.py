@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_circuits
+from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_forms
 from hpc_qlstm.config import EngineConfig, MitigationConfig, NoiseConfig
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.engines.base import Engine, JobRecord
@@ -23,9 +23,6 @@ from hpc_qlstm.engines.primitive.estimators import estimator_source
 from hpc_qlstm.engines.primitive.jobs import JobRunner
 from hpc_qlstm.engines.sampling import BackendEngine
 from hpc_qlstm.errors import EngineError, UnsupportedError
-
-if TYPE_CHECKING:
-    from qiskit import QuantumCircuit
 
 _MOST_QUBITS = 24
 """Of a simulator that names no size itself: 256 MiB of amplitudes."""
@@ -139,13 +136,8 @@ class PrimitiveEngine(BackendEngine):
     def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
         prepared = self._prepared(circuit, 1)
         zeros, ones = (
-            self._job(
-                _Prepared(_without_angles(bare, prepared.form), prepared.observables),
-                np.empty((1, 0)),
-                shots,
-                draw.at(number).seed(),
-            )[0]
-            for number, bare in enumerate(calibration_circuits(prepared.form))
+            self._job(replace(prepared, form=form), np.empty((1, 0)), shots, draw.at(k).seed())[0]
+            for k, form in enumerate(calibration_forms(prepared.form))
         )
         return zeros, ones
 
@@ -183,7 +175,3 @@ class PrimitiveEngine(BackendEngine):
             ]
             self._prepared_circuits[key] = _Prepared(form, observables)
         return self._prepared_circuits[key]
-
-
-def _without_angles(circuit: QuantumCircuit, form: BoundForm) -> BoundForm:
-    return BoundForm(circuit, np.empty((0, 0)), np.empty(0), form.qubits)

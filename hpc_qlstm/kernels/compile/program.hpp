@@ -65,7 +65,7 @@ struct Step {
 struct UniformAngle {
     bool is_weight;
     std::uint32_t weight;
-    double scale;  // of the weight
+    double scale;               // of the weight
     double cos_half, sin_half;  // of a constant
 };
 

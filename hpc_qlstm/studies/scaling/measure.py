@@ -70,7 +70,7 @@ def measure(
     return {
         "title": trial.title,
         "ranks": comm.size,
-        "grid": [grid.replicas, grid.row_size],
+        "grid": [grid.replicas, grid.group_size],
         "partitions": partition.count,
         "qubits": [] if config.model.gates == "linear" else list(partition.qubits),
         "batch": batch,

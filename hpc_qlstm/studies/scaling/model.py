@@ -1,12 +1,12 @@
 """Seconds of a training step, predicted: circuits, messages, and the rest. Local.
 
-A step of T time steps on a grid of R replicas of rows of S ranks takes, on the rank that updates
+A step of T time steps on a grid of R replicas of groups of S ranks takes, on the rank that updates
 the cell,
 
     T (2 call + sum over its partitions of circuits(B_r)) + messages + rest,
 
 B_r samples being its share of the batch. Messages: T times an Allgather of gate outputs, a Bcast
-of h_t, a Bcast of cotangents, an Allgather of input gradients over the row (the Bcasts with
+of h_t, a Bcast of cotangents, an Allgather of input gradients over the group (the Bcasts with
 `cell_update = "root"` alone), and once an Allgather of gradients and a Bcast of weights over all.
 Rest: `REST` of `machine`, by the machine's numbers. Beyond the ranks that were measured, messages
 are those of an interconnect, added to what they take inside a node.
@@ -38,7 +38,7 @@ PREDICTED = "cells of four VQCs without mixing"
 
 @dataclass(frozen=True)
 class StepPrediction:
-    """Seconds of a training step on a grid (replicas, ranks of a row), and their parts."""
+    """Seconds of a training step on a grid (replicas, ranks of a group), and their parts."""
 
     grid: tuple[int, int]
     compute: float
@@ -108,8 +108,8 @@ def step_work(config: Config, model: QLSTM, steps: int, ranks: int) -> StepWork:
     fit; models with mixing, extra VQCs or classical gates are not predicted."""
     if not has_four_vqcs(config):
         raise InputError(f"times are predicted for {PREDICTED} alone")
-    plan, costs = message_plan(model, ranks, config.parallel), partition_costs(model)
-    block = max(plan.grid.blocks, key=lambda block: sum(costs[m] for m in block))
+    plan = message_plan(model, ranks, config.parallel)
+    block = plan.grid.busiest(partition_costs(model))
     own = model.layout.section(block)
     keys = _keys(config, model, block)
     return StepWork(plan, config.training.batch_size, steps, keys, own.stop - own.start)
@@ -123,31 +123,31 @@ def rest_terms(work: StepWork) -> list[float]:
     return [float(term) for term in terms]
 
 
-def compute_seconds(work: StepWork, busy: LoadCosts) -> float:
+def compute_seconds(work: StepWork, costs: LoadCosts) -> float:
     """Seconds in circuits. Raises KeyError for a circuit that was not measured."""
-    total, samples = 2 * busy.call, work.samples
+    total, samples = 2 * costs.call, work.samples
     for key in work.circuits:
-        curves = busy.circuits[key]
+        curves = costs.circuits[key]
         total += curves["forward"].at(samples) + curves["reverse"].at(samples)
     return work.steps * total
 
 
 def message_seconds(
-    work: StepWork, busy: LoadCosts, interconnect: Interconnect | None = None
+    work: StepWork, costs: LoadCosts, interconnect: Interconnect | None = None
 ) -> float:
     """Seconds in collectives: of the group with most samples in each time step, and once of all."""
 
     def added(messages: Sequence[Message], total: float = 0.0) -> float:
         for kind in ("allgather", "bcast"):
             same = [each for each in messages if each.kind == kind]
-            total += sum(each.count * _seconds(each, busy, interconnect) for each in same)
+            total += sum(each.count * _seconds(each, costs, interconnect) for each in same)
         return total
 
     once = [work.plan.gradients(work.batch), work.plan.weights()]
     return added(once, work.steps * added(work.plan.sweep(work.samples, 1)))
 
 
-def _seconds(message: Message, busy: LoadCosts, interconnect: Interconnect | None) -> float:
+def _seconds(message: Message, costs: LoadCosts, interconnect: Interconnect | None) -> float:
     """Inside a node as measured, where more ranks take more rounds and bring more parts; then
     between nodes. A machine that was measured on one rank has messages of shared memory."""
     kind, inside, size, between = message.kind, message.ranks, message.bytes, 0.0
@@ -156,14 +156,14 @@ def _seconds(message: Message, busy: LoadCosts, interconnect: Interconnect | Non
         inside = min(inside, interconnect.ranks_per_node)
     if inside == 1:
         return between
-    curve: Curve | None = getattr(busy, kind)
+    curve: Curve | None = getattr(costs, kind)
     if curve is None:
         within: float = getattr(shared_memory(), kind)(inside, size)
         return between + within
-    rounds, measured = _rounds(inside), _rounds(busy.ranks)
+    rounds, measured = _rounds(inside), _rounds(costs.ranks)
     if kind == "bcast":
         return between + curve.at(size) * rounds / measured
-    parts = (inside - 1) / (busy.ranks - 1)
+    parts = (inside - 1) / (costs.ranks - 1)
     return between + curve.at(size * parts) + max(0, rounds - measured) * curve.at(0)
 
 
@@ -181,19 +181,19 @@ def predict_step(
     """
     config = with_threads(config, machine.threads)
     work = step_work(config, *plan_of(config), ranks)
-    busy = machine.with_ranks(ranks)
+    costs = machine.with_ranks(ranks)
     turns = 1.0 if interconnect else max(1.0, ranks / machine.cores)
-    turns /= max(1.0, busy.ranks / machine.cores)  # measured while these took turns
+    turns /= max(1.0, costs.ranks / machine.cores)  # measured while these took turns
     try:
-        compute = turns * compute_seconds(work, busy)
+        compute = turns * compute_seconds(work, costs)
     except KeyError as error:
         raise InputError(
             f"the machine's file has no times of the circuit {error}; hpc-qlstm scaling measures "
             "those of its configuration, and of what it is told to --vary"
         ) from None
-    rest = sum(a * b for a, b in zip(rest_terms(work), busy.rest.values(), strict=True))
-    grid, communication = work.plan.grid, message_seconds(work, busy, interconnect)
-    return StepPrediction((grid.replicas, grid.row_size), compute, communication, turns * rest)
+    rest = sum(a * b for a, b in zip(rest_terms(work), costs.rest.values(), strict=True))
+    grid, communication = work.plan.grid, message_seconds(work, costs, interconnect)
+    return StepPrediction((grid.replicas, grid.group_size), compute, communication, turns * rest)
 
 
 def plan_of(config: Config) -> tuple[QLSTM, int]:
