@@ -5,7 +5,7 @@ usage: mpirun -n 2 python benchmarks/exchange.py [--rounds N]
 Bare: the same Allgathers and Bcasts called in a loop from C (bare_collectives.c, compiled here by
 mpicc). Exchange: what the recurrence does, from outputs that lie ready to v_t's summed gradients:
 packing (where a rank has several partitions: one writes into what is sent),
-`hpc_qlstm.parallel.exchange`, mpi4py, the clock of metrics.jsonl, unpacking. Recurrence:
+`hpc_qlstm.distributed.exchange`, mpi4py, the clock of metrics.jsonl, unpacking. Recurrence:
 all of `hpc_qlstm.model.layer` as it runs, less the seconds that circuits took: also the cell,
 the loop over steps, and waiting for the other rank's circuits. In turn, medians over rounds of the
 slowest rank; microseconds a time step, forward and back.
@@ -28,11 +28,12 @@ from machine import describe
 from mpi4py import MPI
 
 from hpc_qlstm import Partition
+from hpc_qlstm.distributed.exchange import GroupExchange
+from hpc_qlstm.distributed.messages import MessagePlan
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.layer import Layer
 from hpc_qlstm.model.tape import Cotangents, Sequences
-from hpc_qlstm.parallel import open_communicator
-from hpc_qlstm.parallel.exchange import RowExchange
+from hpc_qlstm.parallel import ProcessGrid, open_communicator
 from hpc_qlstm.parallel.grid import balanced_blocks
 
 LIMIT = 10.0
@@ -102,9 +103,8 @@ def measure(
     partition = Partition.broadcast_input(hidden + 1, hidden, count)
     model = QLSTM(1, hidden, 1, depth=1, partition=partition)
     blocks = balanced_blocks([1.0] * count, comm.size)
-    exchange = RowExchange(
-        comm, blocks, hidden, partition.inputs, partition.outputs, replicated=replicated
-    )
+    grid = ProcessGrid(1, 0, comm.rank, tuple(blocks))
+    exchange = GroupExchange(comm, MessagePlan(model, grid, replicated))
     outputs, inputs = exchange.outputs(0, 4, batch), exchange.inputs(0, batch)
     state, cotangents = exchange.shared(0, 1, batch), exchange.shared(0, 4, batch)
     rng = np.random.default_rng(0)

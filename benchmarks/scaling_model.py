@@ -21,10 +21,11 @@ from machine import describe
 from hpc_qlstm import load_config
 from hpc_qlstm.config import Config
 from hpc_qlstm.parallel import open_communicator
-from hpc_qlstm.studies.scaling.calibrate import SETTINGS, measure_machine, median_machine
+from hpc_qlstm.studies.scaling.calibrate import SETTINGS, measure_machine
+from hpc_qlstm.studies.scaling.machine import median_of
 from hpc_qlstm.studies.scaling.measure import measure
 from hpc_qlstm.studies.scaling.model import predict_step
-from hpc_qlstm.studies.scaling.plan import Cell, Point
+from hpc_qlstm.studies.scaling.plan import Point, StepTrial
 
 LIMIT = 15.0
 GRID = (  # qubits of a partition, samples, partitions
@@ -66,13 +67,13 @@ def main() -> int:
                 if each[2] < count:
                     continue
                 if comm.rank < count:
-                    cell = Cell(Point(config, count, ""), turn, 3, 20)
-                    seconds = measure(cell, teams[count])["step_seconds"]["median"]
+                    trial = StepTrial(Point(config, count), turn, 3, 20)
+                    seconds = measure(trial, teams[count])["step_seconds"]["median"]
                     steps.setdefault((each, count), []).append(seconds)
                 comm.sleep_until_all()
     if comm.rank:
         return 0
-    machine = median_machine(machines)
+    machine = median_of(machines)
     print(describe())
     print(
         f"{len(GRID)} settings, {options.rounds} rounds; the rest fitted on {len(SETTINGS)} others"

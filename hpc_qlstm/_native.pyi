@@ -1,8 +1,11 @@
-"""The compiled kernels of the native engine: see kernels/bindings.cpp."""
+"""
+The compiled kernels: circuits, the LSTM cell, sums, and threads without Python.
+"""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from numpy import float64, uint8
+import numpy
 from numpy.typing import NDArray
 
 class Kernel:
@@ -11,41 +14,16 @@ class Kernel:
     @property
     def name(self) -> str: ...
     @property
-    def lanes(self) -> int: ...
-    def multiply_add(self, rounds: int) -> float: ...
-    def update(self, rounds: int, bytes: int) -> None: ...
+    def lanes(self) -> int:
+        """Numbers in one vector."""
 
-class Heartbeat:
-    """A thread that says over a socket that the process lives."""
+    def multiply_add(self, rounds: int) -> float:
+        """
+        Do nothing but multiplications and additions; returns how many, to be timed.
+        """
 
-    def __init__(self, descriptor: int, message: str, period: float) -> None: ...
-
-class FileWriter:
-    """A thread that writes files, complete or not at all."""
-
-    def __init__(self) -> None: ...
-    def start(
-        self,
-        folder: str,
-        temporary: str,
-        path: str,
-        content: NDArray[uint8],
-        retired: Sequence[str],
-    ) -> bool: ...
-    @property
-    def busy(self) -> bool: ...
-    def wait(self) -> tuple[int, bool, int, float]: ...
-
-class Cell:
-    """The LSTM cell over the time steps of a batch."""
-
-    def __init__(self, kernel: Kernel, steps: int, size: int, back: bool = True) -> None: ...
-    def begin(self, c0: NDArray[float64] | None = None) -> None: ...
-    def begin_reverse(self, grad_c: NDArray[float64] | None = None) -> None: ...
-    def state(self, c: NDArray[float64]) -> None: ...
-    def grad_state(self, grad_c: NDArray[float64]) -> None: ...
-    def forward(self, t: int, z: NDArray[float64], hidden: NDArray[float64]) -> None: ...
-    def reverse(self, t: int, grad_hidden: NDArray[float64], grad_z: NDArray[float64]) -> None: ...
+    def update(self, rounds: int, bytes: int) -> None:
+        """Read and write `bytes` of memory so many times, to be timed."""
 
 class Program:
     """A compiled circuit."""
@@ -59,55 +37,149 @@ class Program:
         gates: Sequence[tuple[str, int, int, str, int, str, float]],
     ) -> None: ...
     @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        """Rotations and CZ after the product state that the circuit starts from."""
 
 class BatchPlan:
     """How the samples of a batch are swept."""
 
     def __init__(self, program: Program) -> None: ...
     @property
-    def passes(self) -> int: ...
-    def operations(self, gradient: bool) -> float: ...
-    def accesses(self, gradient: bool) -> float: ...
+    def passes(self) -> int:
+        """
+        Passes over the state of a forward evaluation, after the product state.
+        """
+
+    def operations(self, gradient: bool) -> float:
+        """Additions and multiplications on the states of one sample."""
+
+    def accesses(self, gradient: bool) -> float:
+        """Amplitudes that these load and store."""
+
     @property
-    def real(self) -> bool: ...
+    def real(self) -> bool:
+        """Whether amplitudes are real numbers."""
 
 class StatePlan:
     """How one large state of a program is swept."""
 
     def __init__(self, program: Program, kernel: Kernel, tile_bits: int = 0) -> None: ...
     @property
-    def passes(self) -> int: ...
+    def passes(self) -> int:
+        """Passes over memory of a forward evaluation."""
 
-class PartitionSweep:
-    """The VQCs of one process's partitions over the time steps."""
+def available_isas() -> list[str]:
+    """
+    Instruction sets of this build that this processor has, the fastest last.
+    """
 
-    def __init__(
+def kernel(isa: str, single: bool = False) -> Kernel | None:
+    """The kernels of that name, or None."""
+
+def expectations(
+    plan: BatchPlan | StatePlan,
+    kernel: Kernel,
+    threads: int,
+    features: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    weights: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
+    outputs: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+) -> None:
+    """Fill outputs (sets, samples, n_out)."""
+
+def vjp(
+    plan: BatchPlan | StatePlan,
+    kernel: Kernel,
+    threads: int,
+    features: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    weights: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
+    cotangent: Annotated[
+        NDArray[numpy.float64],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    outputs: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+    weight_rows: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+    feature_rows: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+) -> None:
+    """
+    Fill outputs and the gradients of sum(cotangent * outputs), one row for each sample.
+    """
+
+def vjp_sum(
+    plan: BatchPlan | StatePlan,
+    kernel: Kernel,
+    threads: int,
+    features: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    weights: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
+    cotangent: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    outputs: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+    gradient: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")],
+    feature_rows: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+    ],
+) -> None:
+    """
+    The same for one set of weights, whose gradient is summed over samples.
+    """
+
+class Cell:
+    """The LSTM cell over the time steps of a batch."""
+
+    def __init__(self, kernel: Kernel, steps: int, size: int, back: bool = True) -> None: ...
+    def begin(
         self,
-        kernel: Kernel,
-        members: Sequence[tuple[BatchPlan | StatePlan, Sequence[int], int, int, int]],
-        sets: int,
-    ) -> None: ...
-    seconds: float
-    def begin(self, steps: int, samples: int, back: bool = True) -> None: ...
+        c0: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)]
+        | None = None,
+    ) -> None:
+        """A sweep follows, from c_0 (B, d_h) or zeros."""
+
+    def begin_reverse(
+        self,
+        grad_c: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)]
+        | None = None,
+    ) -> None:
+        """The way back follows, from the cotangent of c_T (B, d_h) or zeros."""
+
+    def state(self, c: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")]) -> None:
+        """Copy c_T (B, d_h)."""
+
+    def grad_state(
+        self, grad_c: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")]
+    ) -> None:
+        """Copy the cotangent of c_0 (B, d_h), after the way back."""
+
     def forward(
         self,
         t: int,
-        threads: int,
-        state: NDArray[float64],
-        x: NDArray[float64],
-        weights: NDArray[float64],
-        outputs: NDArray[float64],
-    ) -> None: ...
+        z: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
+        hidden: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")],
+    ) -> None:
+        """From z (4, B, d_h) to h_t (B, d_h)."""
+
     def reverse(
         self,
         t: int,
-        threads: int,
-        weights: NDArray[float64],
-        cotangents: NDArray[float64],
-        rows: NDArray[float64],
-        grad_inputs: NDArray[float64],
-    ) -> None: ...
+        grad_hidden: Annotated[
+            NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)
+        ],
+        grad_z: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")],
+    ) -> None:
+        """From the cotangent of h_t (B, d_h) to that of z (4, B, d_h)."""
 
 class CellSweep:
     """Cell and circuits of one process, tied to the arrays of an exchange."""
@@ -116,122 +188,355 @@ class CellSweep:
     def start(
         self,
         threads: int,
-        x: NDArray[float64],
-        weights: NDArray[float64],
-        outputs: NDArray[float64],
-        gathered: NDArray[float64],
+        x: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+        ],
+        weights: Annotated[
+            NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        outputs: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+        ],
+        gathered: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None, None, None), order="C", device="cpu", writable=False),
+        ],
         counts: Sequence[int],
-        state: NDArray[float64],
-        read: NDArray[float64],
+        state: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+        read: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+        ],
         sequence: bool,
         updates: bool,
-    ) -> None: ...
-    def set_state(self, h0: NDArray[float64], c0: NDArray[float64]) -> None: ...
-    def state(self, c: NDArray[float64]) -> None: ...
-    def set_grad_state(self, grad_h: NDArray[float64], grad_c: NDArray[float64]) -> None: ...
-    def grad_state(self, grad_h: NDArray[float64], grad_c: NDArray[float64]) -> None: ...
+    ) -> None:
+        """Tie the arrays of the way forward; h_0 = 0."""
+
     def start_back(
         self,
-        grad_read: NDArray[float64],
-        rows: NDArray[float64],
-        grad_inputs: NDArray[float64],
-        gathered: NDArray[float64],
+        grad_read: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+        ],
+        rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+        grad_inputs: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+        ],
+        gathered: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+        ],
         columns: ColumnList,
         hidden_begin: int,
-        cotangents: NDArray[float64],
-        grad_x: NDArray[float64] | None,
+        cotangents: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+        ],
+        grad_x: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+        ]
+        | None,
+    ) -> None:
+        """Tie the arrays of the way back."""
+
+    def set_state(
+        self,
+        h0: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+        c0: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+    ) -> None:
+        """h_0 and c_0 (B, d_h) instead of zeros; after start."""
+
+    def state(
+        self,
+        c: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+    ) -> None:
+        """Copy c_T (B, d_h)."""
+
+    def set_grad_state(
+        self,
+        grad_h: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+        grad_c: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+    ) -> None:
+        """The cotangents of h_T and c_T instead of zeros; after start_back."""
+
+    def grad_state(
+        self,
+        grad_h: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+        ],
+        grad_c: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+        ],
+    ) -> None:
+        """Copy the cotangents of h_0 and c_0, after the way back."""
+
+    def evaluate(self, t: int) -> None:
+        """Outputs of step t from the state."""
+
+    def update(self, t: int) -> None:
+        """The state after step t."""
+
+    def forward_step(self, t: int) -> None:
+        """update(t - 1), and evaluate(t)."""
+
+    def cell_backward(self, t: int) -> None:
+        """Cotangents of step t's outputs."""
+
+    def reverse(self, t: int) -> None:
+        """Gradients by weights and what is read."""
+
+    def scatter_input_gradients(self, t: int) -> None:
+        """Add up the gathered gradients of v_t."""
+
+    def backward_step(self, t: int) -> None:
+        """scatter_input_gradients(t + 1), cell_backward(t) and reverse(t)."""
+
+class Member:
+    """One partition of a sweep: VQCs with circuit and features in common."""
+
+    def __init__(
+        self,
+        *,
+        plan: BatchPlan | StatePlan,
+        picks: Sequence[int],
+        weights_begin: int,
+        rows_begin: int,
+        output_begin: int,
     ) -> None: ...
-    def evaluate(self, t: int) -> None: ...
-    def update(self, t: int) -> None: ...
-    def forward_step(self, t: int) -> None: ...
-    def cell_backward(self, t: int) -> None: ...
-    def reverse(self, t: int) -> None: ...
-    def scatter_input_gradients(self, t: int) -> None: ...
-    def backward_step(self, t: int) -> None: ...
+    @property
+    def plan(self) -> BatchPlan | StatePlan:
+        """The compiled circuit."""
+
+    @property
+    def picks(self) -> list[int]:
+        """
+        For each feature its column of the state, or -1 - k for column k of x_t.
+        """
+
+    @property
+    def weights_begin(self) -> int:
+        """Where its weight sets begin in the flat vector."""
+
+    @property
+    def rows_begin(self) -> int:
+        """Where their gradients begin in a sample's row."""
+
+    @property
+    def output_begin(self) -> int:
+        """Where its outputs begin in the hidden vector."""
+
+class PartitionSweep:
+    """The VQCs of one process's partitions over the time steps."""
+
+    def __init__(self, kernel: Kernel, members: Sequence[Member], sets: int) -> None: ...
+    def begin(self, steps: int, samples: int, back: bool = True) -> None: ...
+    @property
+    def seconds(self) -> float:
+        """Spent in forward and reverse."""
+
+    @seconds.setter
+    def seconds(self, arg: float, /) -> None: ...
+    def forward(
+        self,
+        t: int,
+        threads: int,
+        state: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ],
+        x: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+        ],
+        weights: Annotated[
+            NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        outputs: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+        ],
+    ) -> None:
+        """Fill outputs (sets, B, width) of step t."""
+
+    def reverse(
+        self,
+        t: int,
+        threads: int,
+        weights: Annotated[
+            NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        cotangents: Annotated[
+            NDArray[numpy.float64],
+            dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+        ],
+        rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+        grad_inputs: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")
+        ],
+    ) -> None:
+        """Add to rows (B, n), fill grad_inputs (B, width)."""
+
+def merge_columns(
+    parts: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
+    counts: Sequence[int],
+    merged: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu")],
+) -> None:
+    """The first columns of every part side by side."""
 
 class ColumnList:
     """Which column of which part goes to which."""
 
-    def __init__(self, list: Sequence[tuple[int, int, int]]) -> None: ...
+    def __init__(self, columns: Sequence[tuple[int, int, int]]) -> None: ...
 
-def merge_columns(
-    parts: NDArray[float64], counts: Sequence[int], merged: NDArray[float64]
-) -> None: ...
-def add_columns(parts: NDArray[float64], list: ColumnList, sums: NDArray[float64]) -> None: ...
-def block_sums(rows: NDArray[float64], bounds: Sequence[int], sums: NDArray[float64]) -> None: ...
-def sum_blocks(rows: NDArray[float64], bounds: Sequence[int], sum: NDArray[float64]) -> None: ...
+def add_columns(
+    parts: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
+    columns: ColumnList,
+    sums: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+) -> None:
+    """Add columns of the parts, in that order."""
+
+def block_sums(
+    rows: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    bounds: Sequence[int],
+    sums: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+) -> None:
+    """Sums of rows (n, width) over blocks of consecutive rows."""
+
+def sum_blocks(
+    rows: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    bounds: Sequence[int],
+    sum: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+) -> None:
+    """The sum of all blocks, in block order."""
+
 def adam(
     beta1: float,
     beta2: float,
     step_size: float,
     root: float,
     epsilon: float,
-    gradient: NDArray[float64],
-    first: NDArray[float64],
-    second: NDArray[float64],
-    weights: NDArray[float64],
-) -> None: ...
+    gradient: Annotated[
+        NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    first: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+    second: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+    weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+) -> None:
+    """One step of Adam, in place."""
+
 def add_blocks(
-    received: NDArray[float64],
+    received: Annotated[
+        NDArray[numpy.float64],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
     counts: Sequence[int],
     offsets: Sequence[int],
     shared_begin: int,
     begin: int,
-    gradient: NDArray[float64],
-) -> tuple[float, float]: ...
+    gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+) -> tuple[float, float]:
+    """
+    Add up the gathered blocks of all ranks in block order. Returns the sum of the losses,
+    and that of the gradient, which tells whether all of it is finite.
+    """
+
 def readout(
-    hidden: NDArray[float64],
-    weight: NDArray[float64],
-    bias: NDArray[float64],
-    out: NDArray[float64],
-) -> None: ...
+    hidden: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    weight: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    bias: Annotated[
+        NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+) -> None:
+    """W h + b for each sample."""
+
 def squared_errors(
-    hidden: NDArray[float64],
-    weight: NDArray[float64],
-    bias: NDArray[float64],
-    target: NDArray[float64],
+    hidden: Annotated[
+        NDArray[numpy.float64],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    weight: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    bias: Annotated[
+        NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    target: Annotated[NDArray[numpy.float64], dict(order="C", device="cpu", writable=False)],
     scale: float,
-    loss: NDArray[float64],
-    grad_hidden: NDArray[float64],
-    rows: NDArray[float64],
-) -> None: ...
+    loss: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+    grad_hidden: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+    rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu")],
+) -> None:
+    """
+    Squared errors of the readout for each sample, and scale / 2 times their derivatives.
+    """
+
 def pack_sums(
-    loss: NDArray[float64],
-    shared: NDArray[float64],
-    partitions: NDArray[float64],
+    loss: Annotated[
+        NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    shared: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    partitions: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
     bounds: Sequence[int],
     head: int,
-    sent: NDArray[float64],
-) -> None: ...
-def available_isas() -> list[str]: ...
-def kernel(isa: str, single: bool = False) -> Kernel | None: ...
-def expectations(
-    plan: BatchPlan | StatePlan,
-    kernel: Kernel,
-    threads: int,
-    features: NDArray[float64],
-    weights: NDArray[float64],
-    outputs: NDArray[float64],
-) -> None: ...
-def vjp(
-    plan: BatchPlan | StatePlan,
-    kernel: Kernel,
-    threads: int,
-    features: NDArray[float64],
-    weights: NDArray[float64],
-    cotangent: NDArray[float64],
-    outputs: NDArray[float64],
-    weight_rows: NDArray[float64],
-    feature_rows: NDArray[float64],
-) -> None: ...
-def vjp_sum(
-    plan: BatchPlan | StatePlan,
-    kernel: Kernel,
-    threads: int,
-    features: NDArray[float64],
-    weights: NDArray[float64],
-    cotangent: NDArray[float64],
-    outputs: NDArray[float64],
-    gradient: NDArray[float64],
-    feature_rows: NDArray[float64],
-) -> None: ...
+    sent: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+) -> None:
+    """Sums of all blocks: losses, shared and own gradients."""
+
+class Heartbeat:
+    """A thread that says over a socket that the process lives."""
+
+    def __init__(self, descriptor: int, message: str, period: float) -> None:
+        """
+        Send the message to a connected datagram socket every `period` seconds.
+        """
+
+class FileWriter:
+    """A thread that writes files, complete or not at all."""
+
+    def __init__(self) -> None: ...
+    def start(
+        self,
+        folder: str,
+        temporary: str,
+        path: str,
+        content: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", writable=False)],
+        retired: Sequence[str],
+    ) -> bool:
+        """
+        Begin to write a copy of the content; False while another file is under way.
+        """
+
+    @property
+    def busy(self) -> bool:
+        """Whether a file is being written."""
+
+    def wait(self) -> tuple[int, bool, int, float]:
+        """
+        Wait for the file under way: errno or 0, whether the file has its name,
+        errno of an old file that stays, and seconds.
+        """

@@ -124,8 +124,6 @@ def _describe(detail: Any, root: type[Section]) -> str:
         return f"{path}: {context['error']}"
     if kind == "model_type":
         return f"{path}: {given} given, allowed: a table of keys"
-    if kind == "literal_error":
-        return f"{path}: {given} given, allowed: {context['expected']}"
     message = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
     return f"{path}: {given} given, allowed: {message}"
 

@@ -16,6 +16,12 @@ class HpcQlstmError(Exception):
     """
 
     exit_code = EXIT_FAILURE
+    shared = False
+    """Whether every rank raises it, so that all leave in step."""
+
+    def __init__(self, *args: object, shared: bool = False) -> None:
+        super().__init__(*args)
+        self.shared = self.shared or shared
 
     def __str__(self) -> str:
         text = super().__str__()

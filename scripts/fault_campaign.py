@@ -38,6 +38,10 @@ from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint
 from hpc_qlstm.runs.checkpoint_format import Checkpoint
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+import launch
+
 SETTINGS: dict[str, Any] = {
     "model": {"hidden_size": 4, "depth": 1},
     "partition": {"strategy": "broadcast_input", "count": 2},
@@ -48,15 +52,7 @@ SETTINGS: dict[str, Any] = {
 }
 RANKS = (None, 1, 2, 4)
 """None: without mpirun."""
-ENVIRONMENT = {
-    **os.environ,
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-    "OMPI_MCA_mpi_yield_when_idle": "1",
-    "OMP_NUM_THREADS": "1",
-}
+ENVIRONMENT = launch.environment()
 LONGEST_END = 5.0
 """Seconds within which all ranks must have ended after one was killed."""
 

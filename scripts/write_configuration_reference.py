@@ -1,4 +1,4 @@
-"""Write docs/reference/configuration.md from the docstrings of hpc_qlstm/config.py.
+"""Write docs/reference/configuration.md from the docstrings of hpc_qlstm/config/.
 
 usage: python scripts/write_configuration_reference.py
 A test compares the file with what this prints.
@@ -15,7 +15,7 @@ from hpc_qlstm.data import TASKS
 
 HEAD = """# Configuration
 
-Written by `scripts/write_configuration_reference.py` from `hpc_qlstm/config.py`; do not edit.
+Written by `scripts/write_configuration_reference.py` from `hpc_qlstm/config/`; do not edit.
 
 A configuration is a TOML file with the sections below; every key has a default. An unknown key or
 a wrong value is refused with its path, what was given and what is allowed. On the command line

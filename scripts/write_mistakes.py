@@ -11,7 +11,6 @@ and prints how many ended with exit code 2 and one message, and the longest time
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,9 @@ from pathlib import Path
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 
-import mistakes  # noqa: E402 (its folder is no package)
+import launch  # noqa: E402 (their folder is no package)
+import make_mistakes  # noqa: E402
+import mistakes  # noqa: E402
 
 HEAD = """# Mistakes and their messages
 
@@ -72,17 +73,15 @@ def _cell(text: str) -> str:
 
 def in_processes(folder: Path) -> int:
     """Every mistake as users make it; the number of those that went otherwise than promised."""
-    from fault_campaign import ENVIRONMENT
-
     wrong = 0
-    for launcher in ([], ["mpirun", "-n", "3"]):
+    for ranks in (None, 3):
         longest, count = (0.0, ""), 0
         for mistake in [mistake for group in mistakes.MISTAKES.values() for mistake in group]:
             mistakes.write_config(folder / "config.toml", mistake.given)
             start = time.monotonic()
-            done = subprocess.run(
-                [*launcher, sys.executable, "-m", "hpc_qlstm", *mistake.arguments],
-                cwd=folder, env=ENVIRONMENT | mistake.environment, capture_output=True, text=True,
+            done = launch.run(
+                *launch.HPC_QLSTM, *mistake.arguments, ranks=ranks, cwd=folder,
+                env=launch.environment(**mistake.environment),
             )  # fmt: skip
             longest = max(longest, (time.monotonic() - start, mistake.what))
             lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
@@ -91,7 +90,7 @@ def in_processes(folder: Path) -> int:
                 print(f"{mistake.what}: exit code {done.returncode}\n{done.stderr}")
                 wrong += 1
             count += 1
-        where = " ".join(launcher) or "one process"
+        where = f"{ranks} ranks" if ranks else "one process"
         print(f"{where}: {count} mistakes, longest {longest[0]:.1f} s ({longest[1]})")
     return wrong
 
@@ -100,10 +99,10 @@ def main() -> int:
     """Write the page, or check real processes."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mistakes.prepare(folder)
+        make_mistakes.prepare(folder)
         if sys.argv[1:] == ["--processes"]:
             return 1 if in_processes(folder) else 0
-        results = mistakes.make_all(folder)
+        results = make_mistakes.make_all(folder)
         text = page([result["errors"] for result in results], folder)
         (PROJECT / "docs" / "reference" / "mistakes.md").write_text(text)
     return 0

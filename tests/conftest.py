@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import launch
 import numpy as np
 import pytest
+from builders import small_config, write_toml
 
 DATA = Path(__file__).parent / "stored"
 LONGEST = ("test_slurm.py", "test_determinism.py", "test_backend_failures.py", "test_golden.py")
@@ -26,20 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def launch_environment() -> dict[str, str]:
-    """Lets Open MPI start as root and with more ranks than cores, one thread each."""
-    return {
-        **os.environ,
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PRTE_MCA_rmaps_default_mapping_policy": "slot:oversubscribe",
-        "PRTE_MCA_hwloc_default_binding_policy": "none",
-        "OMPI_MCA_mpi_yield_when_idle": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-@pytest.fixture(scope="session")
 def golden() -> Callable[[str], dict[str, np.ndarray]]:
     """The arrays of a file of tests/stored by its name."""
 
@@ -50,62 +35,25 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
     return load
 
 
-@pytest.fixture(scope="session")
-def command() -> Callable[..., list[str]]:
-    """The words that run `hpc-qlstm` alone or, with ranks, under mpirun."""
-
-    def words(*arguments: object, ranks: int | None = None) -> list[str]:
-        own = [sys.executable, "-m", "hpc_qlstm", *map(str, arguments)]
-        if ranks is None:
-            return own
-        mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        assert mpirun, "mpirun is needed for this test"
-        return [mpirun, "-n", str(ranks), *own]
-
-    return words
-
-
 @pytest.fixture
-def hpc_qlstm_run(
-    command: Callable[..., list[str]], launch_environment: dict[str, str], tmp_path: Path
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+def hpc_qlstm_run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `hpc-qlstm ARGUMENTS` in a temporary folder, under mpirun when `ranks` is given."""
 
-    def run(*arguments: object, ranks: int | None = None, timeout: float = 120) -> Any:
-        return subprocess.run(
-            command(*arguments, ranks=ranks),
-            cwd=tmp_path,
-            env=run.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    def run(*arguments: object, **options: Any) -> Any:
+        environment = run.environment  # type: ignore[attr-defined]
+        return launch.run(*launch.HPC_QLSTM, *arguments, cwd=tmp_path, env=environment, **options)
 
-    run.environment = dict(launch_environment)  # type: ignore[attr-defined]
+    run.environment = launch.environment()  # type: ignore[attr-defined]
     return run
 
 
 @pytest.fixture
 def write_config(tmp_path: Path) -> Callable[..., Path]:
-    """Write sections as a TOML file; a run that finishes in a second unless told otherwise."""
-    import tomli_w
+    """Write a small configuration, with keys of some sections replaced, as a TOML file."""
 
     def write(name: str = "config.toml", **sections: dict[str, Any]) -> Path:
-        values: dict[str, dict[str, Any]] = {
-            "model": {"hidden_size": 4, "depth": 1},
-            "partition": {"strategy": "broadcast_input", "count": 4},
-            "data": {"task": "sine", "options": {"points": 40}},
-            "training": {"epochs": 3, "learning_rate": 0.05},
-            "checkpoint": {"every": 1},
-            "output": {"run_dir": str(tmp_path / "run"), "figures": False},
-        }
-        for section, keys in sections.items():
-            if "file" in keys:
-                values[section] = {}
-            values.setdefault(section, {}).update(keys)
-        path = tmp_path / name
-        path.write_text(tomli_w.dumps(values))
-        return path
+        output = {"run_dir": str(tmp_path / "run"), **sections.pop("output", {})}
+        return write_toml(tmp_path / name, small_config(output=output, **sections))
 
     return write
 

@@ -1,33 +1,24 @@
 """Every class of user mistake: what is given, and what the one message must contain.
 
-usage: [mpirun -n 3] python tests/mistakes.py FOLDER
-
-Makes all mistakes in one process (or on one set of ranks), in a folder that `prepare` has filled,
-and prints what came of them as JSON. tests/cli/test_mistakes.py judges; scripts/write_mistakes.py
-makes the table of the documentation of it.
+tests/make_mistakes.py makes them, tests/cli/test_mistakes.py judges, and scripts/write_mistakes.py
+writes the page of the documentation.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import os
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tomli_w
+from builders import merged, small_config
 
-BASE: dict[str, dict[str, Any]] = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "data": {"task": "sine", "options": {"points": 40}},
-    "training": {"epochs": 2},
-    "output": {"run_dir": "new", "figures": False},
-}
+BASE = small_config(
+    partition=None,
+    training={"epochs": 2, "learning_rate": 0.02},
+    checkpoint=None,
+    output={"run_dir": "new"},
+)
 TRAIN = ("train", "config.toml")
 SCALING = ("scaling", "strong", "config.toml", "--output", "scaled")
 
@@ -311,115 +302,8 @@ MISTAKES = {
 def write_config(path: Path, given: dict[str, Any] | str | bytes) -> None:
     """A configuration file from what a mistake gives."""
     if isinstance(given, dict):
-        sections = {name: dict(keys) for name, keys in BASE.items()}
-        for name, keys in given.items():
-            if name == "data" and "file" in keys:
-                sections[name] = {}
-            if name == "data" and keys.get("task", "sine") != "sine":
-                sections[name].pop("options", None)
-            sections.setdefault(name, {}).update(keys)
-        given = tomli_w.dumps(sections)
+        config = merged(BASE, **given)
+        if config["data"].get("task", "sine") != "sine" and "options" not in given["data"]:
+            config["data"].pop("options", None)
+        given = tomli_w.dumps(config)
     path.write_bytes(given if isinstance(given, bytes) else given.encode())
-
-
-def prepare(folder: Path) -> None:
-    """Fill a folder with the files and runs that the mistakes are made with."""
-    import h5py
-
-    import hpc_qlstm
-
-    rows = [[0.1 * k, float(np.sin(0.3 * k))] for k in range(40)]
-    lines = ["a,b", *(f"{a},{b}" for a, b in rows)]
-
-    def write(name: str, changed: dict[int, str]) -> None:
-        text = "\n".join(changed.get(k, line) for k, line in enumerate(lines)) + "\n"
-        (folder / name).write_bytes(text.encode("latin-1"))
-
-    write("rows.csv", {})
-    write("changed.csv", {})
-    write("nan.csv", {6: "0.5,nan"})
-    write("inf.csv", {6: "0.5,inf"})
-    write("word.csv", {2: "0.1,much"})
-    write("hole.csv", {2: "0.1,"})
-    write("ragged.csv", {2: "0.1,0.2,0.3"})
-    write("blank.csv", {2: ""})
-    write("headless.csv", {0: ""})
-    write("twice.csv", {0: "a,a"})
-    write("latin.csv", {2: "0.1,\xe9"})
-    write("back.csv", {2: "7.0,0.5"})
-    write("rows.xlsx", {})
-    write("rows.npz", {})
-    (folder / "flat.csv").write_text("a\n" + "1.0\n" * 40)
-    (folder / "one.csv").write_text("a,b\n1.0,2.0\n")
-    (folder / "empty.csv").write_bytes(b"")
-    (folder / "folder.csv").mkdir()
-    series = np.sin(np.arange(40.0))
-    np.savez(folder / "objects.npz", a=np.array([{"code": 1}] * 40, dtype=object))
-    np.savez(folder / "lengths.npz", a=series, b=series[:-1])
-    np.savez(folder / "complex.npz", a=1j * series)
-    with h5py.File(folder / "table.h5", "w") as file:
-        file["t"] = np.stack([series, series], axis=1)
-        file["s"] = ["text"] * 40
-    with h5py.File(folder / "nan.h5", "w") as file:
-        file["x"], file["y"] = series, np.where(np.arange(40) == 30, np.nan, series)
-    with h5py.File(folder / "series.h5", "w") as file:
-        file["x"] = series
-    (folder / "torn.h5").write_bytes((folder / "table.h5").read_bytes()[:700])
-
-    for name in ("run", "bare", "damaged", "garbled", "moved", "streamed"):
-        given: dict[str, Any] = {"output": {"run_dir": str(folder / name)}}
-        if name == "moved":
-            given |= columns(str(folder / "changed.csv"), "a", "b", targets=["b"])
-        if name == "streamed":
-            given |= columns(str(folder / "series.h5"), "x", stream=True)
-        write_config(folder / "config.toml", given)
-        hpc_qlstm.train(folder / "config.toml", quiet=True)
-    for path in (folder / "bare" / "checkpoints").iterdir():
-        path.unlink()
-    for path in (folder / "damaged" / "checkpoints").iterdir():
-        path.write_bytes(path.read_bytes()[:-1])
-    (folder / "garbled" / "config.toml").write_text("[model\n")
-    write("changed.csv", {9: "0.8,0.5"})
-    with h5py.File(folder / "series.h5", "r+") as file:
-        file["x"][9] = 0.5
-
-
-def make_all(folder: Path) -> list[dict[str, Any]]:
-    """Make all mistakes in this process: exit code, standard error and seconds of each."""
-    from hpc_qlstm.cli import main
-    from hpc_qlstm.parallel import open_communicator
-
-    comm = open_communicator()
-    os.chdir(folder)
-    results = []
-    for mistake in [mistake for part in MISTAKES.values() for mistake in part]:
-        if comm.rank == 0:
-            write_config(folder / "config.toml", mistake.given)
-        comm.allgather_object(None)
-        errors, code = io.StringIO(), None
-        sys.argv = ["hpc-qlstm", *mistake.arguments]
-        os.environ.update(mistake.environment)
-        start = time.monotonic()
-        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
-            try:
-                main()
-            except SystemExit as leaving:
-                code = leaving.code
-        seconds = time.monotonic() - start
-        for name in mistake.environment:
-            del os.environ[name]
-        reports = comm.allgather_object((code, errors.getvalue(), seconds))
-        results.append(
-            {
-                "codes": [report[0] for report in reports],
-                "errors": "".join(report[1] for report in reports),
-                "seconds": max(report[2] for report in reports),
-            }
-        )
-    return results if comm.rank == 0 else []
-
-
-if __name__ == "__main__":
-    done = make_all(Path(sys.argv[1]))
-    if done:
-        print(json.dumps(done))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hpc_qlstm import registry
 from hpc_qlstm.build.engines import check_backends
 from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.build.sources import build_source
@@ -199,10 +200,8 @@ def _of_partition(config: Config, model: QLSTM, m: int) -> PartitionResources:
 
 
 def _configured(config: Config) -> Gradient:
-    has_adjoint = config.engine.name in ("native", "reference")
+    own: Gradient = registry.engines[config.engine.name].capabilities.gradient
     given = config.engine.gradient
-    if given == "adjoint" and not has_adjoint:
+    if given == "adjoint" and own != "adjoint":
         raise InputError(f"engine.gradient is 'adjoint', which {config.engine.name} has not")
-    if given == "auto":
-        return "adjoint" if has_adjoint else "parameter_shift"
-    return given
+    return own if given == "auto" else given

@@ -5,23 +5,19 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
-from hpc_qlstm.build.engines import processor_engine
+from hpc_qlstm.build.engines import partition_engine
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.config import Config, MitigationConfig, NoiseConfig
-from hpc_qlstm.engines import Engine, create_engine
-from hpc_qlstm.errors import UnsupportedError
+from hpc_qlstm.config import Config, MitigationConfig
+from hpc_qlstm.engines import Engine
+from hpc_qlstm.engines.parameter_shift import shifted
 
 _FALSE_ALARM = 1e-6
 """Probability that a correct engine is called wrong."""
-_GAUSSIAN = ("statevector", "aer")
-"""Estimators that add a normal error of 1/sqrt(shots) to exact values instead of sampling."""
 
 
 def samples(config: Config) -> bool:
     """Whether any partition's engine samples."""
-    if config.engine.name not in ("aer", "primitive"):
-        return False
     count = max(1, len(config.engine.backends))
     return any(config.engine.of_partition(m).shots for m in range(count))
 
@@ -33,18 +29,8 @@ def sampled_and_exact(config: Config, m: int, threads: int) -> tuple[Engine, Eng
     """
     engine = config.engine.of_partition(m)
     plain = engine.model_copy(update={"mitigation": MitigationConfig()})
-    sampled = processor_engine(config.model_copy(update={"engine": plain}), m, threads)
-    if engine.name == "aer":
-        exact = plain.model_copy(update={"shots": 0})
-        return sampled, processor_engine(config.model_copy(update={"engine": exact}), m, threads)
-    name = engine.backend.removeprefix("ibm:")
-    if name in _GAUSSIAN:
-        return sampled, create_engine("native", threads=threads)
-    if name.startswith(("fake_", "generic:")):
-        noise = NoiseConfig(backend=name)
-        level = engine.optimization_level
-        return sampled, create_engine("aer", threads=threads, noise=noise, optimization_level=level)
-    raise UnsupportedError(f"nothing here is exact for the backend {engine.backend}")
+    sampled = partition_engine(config.model_copy(update={"engine": plain}), m, threads)
+    return sampled, sampled.exact_twin(plain, threads)
 
 
 def z_scores(
@@ -54,21 +40,14 @@ def z_scores(
     features: Float,
     weights: Float,
     shots: int,
-    *,
-    gaussian: bool,
 ) -> tuple[float, float, float]:
     """Largest |z| of outputs and of parameter-shift derivatives, and the bound for both.
 
-    features (B, D_m), weights (G, *weight_shape); gaussian: the engine's error is normal with
-    1/sqrt(shots) whatever the value.
+    features (B, D_m), weights (G, *weight_shape).
     """
     angles = np.concatenate([circuit.angles(features, w) for w in weights])
     count = circuit.angle_count
-    points = np.repeat(angles[None], 1 + 2 * count, axis=0)
-    for j in range(count):
-        points[1 + 2 * j, :, j] += np.pi / 2
-        points[2 + 2 * j, :, j] -= np.pi / 2
-    flat = points.reshape(-1, count)
+    flat = shifted(angles).reshape(-1, count)
     found, expected = (
         engine.expectations_group(circuit.angle_form, flat, np.empty((1, 0))).reshape(
             1 + 2 * count, len(angles), circuit.outputs
@@ -77,7 +56,7 @@ def z_scores(
     )
     # The second term keeps the score of rare counts, whose distribution is skew, in bounds.
     variance = (1.0 - expected**2).clip(0.0) / shots + (2.0 / shots) ** 2
-    if gaussian:
+    if sampled.capabilities.gaussian:
         variance = np.full_like(expected, 1.0 / shots)
     error = found - expected
     z = np.abs(error[0]) / np.sqrt(variance[0])
@@ -85,9 +64,3 @@ def z_scores(
     slope_z = np.abs(slope_error) / np.sqrt(0.25 * (variance[1::2] + variance[2::2]))
     bound = float(norm.isf(_FALSE_ALARM / 2 / (z.size + slope_z.size)))
     return float(z.max()), float(np.max(slope_z, initial=0.0)), bound
-
-
-def gaussian_errors(config: Config, m: int) -> bool:
-    """Whether partition m's estimator draws normal errors."""
-    engine = config.engine.of_partition(m)
-    return engine.name == "primitive" and engine.backend in _GAUSSIAN

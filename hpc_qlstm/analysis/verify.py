@@ -15,7 +15,7 @@ from time import perf_counter
 
 import numpy as np
 
-from hpc_qlstm.analysis.sampled import gaussian_errors, sampled_and_exact, samples, z_scores
+from hpc_qlstm.analysis.sampled import sampled_and_exact, samples, z_scores
 from hpc_qlstm.build.setup import place_model, require_circuits
 from hpc_qlstm.build.sources import build_source
 from hpc_qlstm.circuits import Circuit
@@ -117,7 +117,7 @@ def _verdict(
 def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> Verdict:
     """The configured engine of partition m against an exact one with its noise."""
     engine = config.engine.of_partition(m)
-    place = engine.backend if engine.name == "primitive" else engine.noise.backend
+    place = engine.backend if engine.takes("backend") else engine.noise.backend
     name = f"{engine.name}, {engine.shots} shots" + (f", {place}" if place else "")
     features, weights, _ = _random_arrays(config, circuit, m)
 
@@ -125,8 +125,8 @@ def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> 
         if not engine.shots:
             raise UnsupportedError("exact, no shots")
         engines = sampled_and_exact(config, m, threads)
-        start, gaussian = perf_counter(), gaussian_errors(config, m)
-        scores = z_scores(*engines, circuit, features, weights, engine.shots, gaussian=gaussian)
+        start = perf_counter()
+        scores = z_scores(*engines, circuit, features, weights, engine.shots)
         return *scores, perf_counter() - start
 
     return _verdict((m,), circuit, name, compare, sampled=True)

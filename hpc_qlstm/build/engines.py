@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import overload
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+from hpc_qlstm import registry
 from hpc_qlstm.config import Config
-from hpc_qlstm.engines import Engine, create_engine
+from hpc_qlstm.engines import Engine
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model.tape import GradientMethod
 
@@ -16,13 +18,18 @@ def build_engines(config: Config, partitions: int, threads: int) -> Engine | Seq
 
     Raises InputError when engine.backends does not fit the partitions.
     """
-    engine = config.engine
-    if engine.name == "native":
-        return create_engine("native", threads=threads, precision=engine.precision)
-    if engine.name == "reference":
-        return create_engine("reference")
+    if registry.engines[config.engine.name].capabilities.shared:
+        return partition_engine(config, 0, threads)
     check_backends(config, partitions)
     return ProcessorEngines(config, partitions, threads)
+
+
+def partition_engine(config: Config, m: int, threads: int) -> Engine:
+    """The engine that partition m is configured to have. Local; raises InputError."""
+    settings = config.engine.of_partition(m)
+    kind = registry.engines[settings.name]
+    engine: Engine = kind.from_config(settings, config.training.seed, threads)
+    return engine
 
 
 def check_backends(config: Config, partitions: int) -> None:
@@ -51,59 +58,15 @@ class ProcessorEngines(Sequence[Engine]):
     """
 
     def __init__(self, config: Config, partitions: int, threads: int) -> None:
-        self._config = config
-        self._threads = threads
+        self._make = partial(partition_engine, config, threads=threads)
         self._made: list[Engine | None] = [None] * partitions
 
     def __len__(self) -> int:
         return len(self._made)
 
-    def __iter__(self) -> Iterator[Engine]:
-        return (self[m] for m in range(len(self)))
-
-    @overload
-    def __getitem__(self, m: int) -> Engine: ...
-
-    @overload
-    def __getitem__(self, m: slice) -> list[Engine]: ...
-
-    def __getitem__(self, m: int | slice) -> Engine | list[Engine]:
+    def __getitem__(self, m: Any) -> Any:
         if isinstance(m, slice):
             return [self[k] for k in range(*m.indices(len(self)))]
-        found = self._made[m]
-        if found is None:
-            found = self._made[m] = processor_engine(self._config, m, self._threads)
-        return found
-
-
-def processor_engine(config: Config, m: int, threads: int) -> Engine:
-    """The engine of partition m for the engines aer and primitive. Local; raises InputError."""
-    engine = config.engine.of_partition(m)
-    seed = config.training.seed
-    if engine.name == "aer":
-        return create_engine(
-            "aer",
-            device=engine.device,
-            precision=engine.precision,
-            threads=threads,
-            options=dict(engine.options),
-            shots=engine.shots,
-            seed=seed,
-            noise=engine.noise,
-            mitigation=engine.mitigation,
-            call_memory_mb=engine.call_memory_mb,
-            optimization_level=engine.optimization_level,
-        )
-    return create_engine(
-        "primitive",
-        backend=engine.backend,
-        shots=engine.shots,
-        seed=seed,
-        mitigation=engine.mitigation,
-        optimization_level=engine.optimization_level,
-        mode=engine.mode,
-        options=dict(engine.options),
-        retries=engine.retries,
-        retry_wait=engine.retry_wait,
-        timeout=engine.timeout,
-    )
+        if self._made[m] is None:
+            self._made[m] = self._make(m)
+        return self._made[m]

@@ -177,6 +177,7 @@ def _build(
             settings.order,
             partition,
             sequence=settings.sequence,
+            loss=config.training.loss,
         )
     return QLSTM(
         input_size,
@@ -195,6 +196,7 @@ def _build(
         affine=settings.affine,
         extra_vqcs=settings.extra_vqcs,
         mix=settings.mix,
+        loss=config.training.loss,
     )
 
 

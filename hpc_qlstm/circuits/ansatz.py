@@ -1,4 +1,4 @@
-"""Named ansaetze: functions from sizes to a circuit.
+"""Named ansaetze: from sizes to a circuit.
 
 `rot_ring` is the circuit of Chen, Yoo and Fang, "Quantum long short-term memory" (2020,
 arXiv 2009.01783); `ry_brickwork` is that of the first author's code of 2024.
@@ -7,10 +7,12 @@ arXiv 2009.01783); `ry_brickwork` is that of the first author's code of 2024.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from numbers import Integral
 
 from hpc_qlstm.circuits.circuit import Circuit, Feature, Gate, Weight
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.registry import ansaetze
 
 Encoding = Callable[[int], list[Gate]]
 
@@ -52,10 +54,24 @@ def _ry_brickwork_layer(qubits: int, layer: int) -> Iterable[Gate]:
         yield Gate("ry", (i,), Weight(layer * qubits + i))
 
 
-_LAYERS = {"rot_ring": _rot_ring_layer, "ry_brickwork": _ry_brickwork_layer}
-_ENCODING_OF = {"rot_ring": "arctan_ry_rz", "ry_brickwork": "ry"}
-_WEIGHTS_PER_QUBIT: dict[str, tuple[int, ...]] = {"rot_ring": (3,), "ry_brickwork": ()}
-ANSAETZE = tuple(_LAYERS)
+@dataclass(frozen=True)
+class Ansatz:
+    """A named ansatz, as `registry.ansaetze` has it.
+
+    layer(q, l): the gates of layer l on q qubits, whose weights are numbered through all layers;
+    encoding: its default, a name of ENCODINGS; weights: the shape of a qubit's weights in a layer,
+    () for one number.
+    """
+
+    layer: Callable[[int, int], Iterable[Gate]]
+    encoding: str
+    weights: tuple[int, ...] = ()
+
+
+ROT_RING = Ansatz(_rot_ring_layer, "arctan_ry_rz", (3,))
+RY_BRICKWORK = Ansatz(_ry_brickwork_layer, "ry")
+ANSAETZE = {"rot_ring": ROT_RING, "ry_brickwork": RY_BRICKWORK}
+"""The built-in ansaetze by name."""
 
 
 def ansatz(
@@ -70,16 +86,16 @@ def ansatz(
 ) -> Circuit:
     """Build a named ansatz.
 
-    name: `rot_ring`, weights (depth, qubits, 3), or `ry_brickwork`, weights (depth, qubits).
+    name: of `registry.ansaetze`: `rot_ring`, weights (depth, qubits, 3), `ry_brickwork`, weights
+    (depth, qubits), or one of your own.
     qubits: q, at least max(features, outputs); features: D_m, feature i is encoded on qubit i;
     outputs: the number of expectation values; depth: the number L of layers;
     encoding: a name of ENCODINGS, default the ansatz's own; reupload: encode before every layer
     instead of before the first alone.
     Raises InputError for an unknown name or sizes that do not fit.
     """
-    if name not in _LAYERS:
-        raise InputError(f"ansatz: {name!r} is not known, allowed: {', '.join(ANSAETZE)}")
-    encoding = encoding or _ENCODING_OF[name]
+    chosen: Ansatz = ansaetze[name]
+    encoding = encoding or chosen.encoding
     if encoding not in ENCODINGS:
         raise InputError(f"encoding: {encoding!r} is not known, allowed: {', '.join(ENCODINGS)}")
     if isinstance(depth, bool) or not isinstance(depth, Integral) or depth < 1:
@@ -94,6 +110,6 @@ def ansatz(
         if layer == 0 or reupload:
             for i in range(features):
                 gates += ENCODINGS[encoding](i)
-        gates += _LAYERS[name](qubits, layer)
-    shape = (depth, qubits, *_WEIGHTS_PER_QUBIT[name])
+        gates += chosen.layer(qubits, layer)
+    shape = (depth, qubits, *chosen.weights)
     return Circuit(qubits, tuple(gates), features, outputs, shape)

@@ -15,14 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpc_qlstm.circuits.gates import PRIMITIVES
 from hpc_qlstm.errors import InputError
 
 Float = NDArray[np.float64]
 Transform = Literal["identity", "arctan", "arctan_square"]
 
 TRANSFORMS: tuple[Transform, ...] = ("identity", "arctan", "arctan_square")
-ROTATIONS = ("rx", "ry", "rz")
-GATE_QUBITS = {"h": 1, "x": 1, "rx": 1, "ry": 1, "rz": 1, "cnot": 2, "cz": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +33,15 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """The angle is the trainable weight at `index` of the flattened weight array, in radians."""
+    """The angle is `scale` times the trainable weight at `index` of the flattened weight array."""
 
     index: int
+    scale: float = 1.0
+
+    def __repr__(self) -> str:
+        # Checkpoints hold a hash of circuits' text: a scale of 1 does not show in it.
+        scale = "" if self.scale == 1.0 else f", scale={self.scale!r}"
+        return f"Weight(index={self.index!r}{scale})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ Angle = Constant | Weight | Feature
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate: `name` in GATE_QUBITS; `qubits` is (target,) or (control, target)."""
+    """One gate: `name` in PRIMITIVES; `qubits` is (target,) or (control, target)."""
 
     name: str
     qubits: tuple[int, ...]
@@ -89,28 +94,28 @@ class Circuit:
 
     def _check_gate(self, position: int, gate: Gate) -> None:
         where = f"circuit: gate {position} ({gate.name} on {gate.qubits})"
-        if gate.name not in GATE_QUBITS:
-            raise InputError(f"{where}: unknown gate, allowed: {', '.join(GATE_QUBITS)}")
-        if len(gate.qubits) != GATE_QUBITS[gate.name] or len(set(gate.qubits)) != len(gate.qubits):
-            raise InputError(f"{where}: needs {GATE_QUBITS[gate.name]} different qubits")
+        kind = PRIMITIVES.get(gate.name)
+        if kind is None:
+            raise InputError(f"{where}: unknown gate, allowed: {', '.join(PRIMITIVES)}")
+        if len(gate.qubits) != kind.qubits or len(set(gate.qubits)) != kind.qubits:
+            raise InputError(f"{where}: needs {kind.qubits} different qubits")
         if any(not 0 <= k < self.qubits for k in gate.qubits):
             raise InputError(f"{where}: qubits must be 0 to {self.qubits - 1}")
-        if (gate.name in ROTATIONS) != (gate.angle is not None):
+        if bool(kind.axis) != (gate.angle is not None):
             raise InputError(f"{where}: rotations need an angle, other gates have none")
         match gate.angle:
             case Constant(value) if not math.isfinite(value):
                 raise InputError(f"{where}: angle {value} is not finite")
+            case Weight(scale=scale) | Feature(scale=scale) if not math.isfinite(scale):
+                raise InputError(f"{where}: scale {scale} is not finite")
             case Weight(index) if not 0 <= index < self.weight_count:
                 raise InputError(f"{where}: weight {index}, allowed: 0 to {self.weight_count - 1}")
-            case Feature(index, transform, scale):
-                if not 0 <= index < self.features:
-                    raise InputError(f"{where}: feature {index}, allowed: 0 to {self.features - 1}")
-                if transform not in TRANSFORMS:
-                    raise InputError(
-                        f"{where}: transform {transform!r}, allowed: {', '.join(TRANSFORMS)}"
-                    )
-                if not math.isfinite(scale):
-                    raise InputError(f"{where}: scale {scale} is not finite")
+            case Feature(index) if not 0 <= index < self.features:
+                raise InputError(f"{where}: feature {index}, allowed: 0 to {self.features - 1}")
+            case Feature(transform=transform) if transform not in TRANSFORMS:
+                raise InputError(
+                    f"{where}: transform {transform!r}, allowed: {', '.join(TRANSFORMS)}"
+                )
 
     @property
     def weight_count(self) -> int:
@@ -147,8 +152,8 @@ class Circuit:
         angles = np.empty((features.shape[0], self.angle_count))
         for j, n in enumerate(self.variable_gates):
             match self.gates[n].angle:
-                case Weight(index):
-                    angles[:, j] = flat[index]
+                case Weight(index, scale):
+                    angles[:, j] = scale * flat[index]
                 case Feature(index, transform, scale):
                     angles[:, j] = scale * apply_transform(transform, features[:, index])
         return angles
@@ -160,8 +165,8 @@ class Circuit:
         to_features = np.zeros((batch, self.features))
         for j, n in enumerate(self.variable_gates):
             match self.gates[n].angle:
-                case Weight(index):
-                    to_weights[:, index] += angle_gradient[:, j]
+                case Weight(index, scale):
+                    to_weights[:, index] += scale * angle_gradient[:, j]
                 case Feature(index, transform, scale):
                     slope = scale * transform_slope(transform, features[:, index])
                     to_features[:, index] += slope * angle_gradient[:, j]

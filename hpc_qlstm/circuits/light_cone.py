@@ -1,7 +1,7 @@
 """Which outputs of a circuit can depend on which features: its light cone, for generic weights.
 
 In the Heisenberg picture every gate is taken back through Z_k. What Z_k may have become is followed
-as the linear span (over GF(2)) of Pauli strings: H, X, CNOT and CZ map strings to strings, a
+as the linear span (over GF(2)) of Pauli strings: gates without an angle map strings to strings, a
 rotation about P adds P to the span if anything there anticommutes with it. A feature matters where
 its rotation does. Rotations about a stabilizer of the state that they find do nothing, as RX after
 H. Depth, encoding and entangling gates thus decide whether an output sees a feature: in a shallow
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Circuit, Feature, Gate
+from hpc_qlstm.circuits.gates import PRIMITIVES
 from hpc_qlstm.circuits.linear import LinearMap
 
 Pauli = tuple[int, int]
@@ -37,7 +38,7 @@ def feature_dependence(circuit: Circuit) -> NDArray[np.bool_]:
             if found[output].all():
                 break
             if gate.angle is None:
-                span = [_mapped(gate, string) for string in span]
+                span = _mapped(gate, span)
                 continue
             axis = _axis(gate)
             if any(_anticommute(axis, string) for string in span):
@@ -54,7 +55,7 @@ def _effective_gates(circuit: Circuit) -> list[Gate]:
     kept = []
     for gate in circuit.gates:
         if gate.angle is None:
-            stabilizers = [_mapped(gate, string) for string in stabilizers]
+            stabilizers = _mapped(gate, stabilizers)
         elif stabilizers:
             axis = _axis(gate)
             if _spans(stabilizers, axis):
@@ -68,8 +69,13 @@ def _effective_gates(circuit: Circuit) -> list[Gate]:
 
 
 def _axis(gate: Gate) -> Pauli:
-    bit = 1 << gate.qubits[0]
-    return bit if gate.name in ("rx", "ry") else 0, bit if gate.name in ("ry", "rz") else 0
+    return _on(gate.qubits, PRIMITIVES[gate.name].axis)
+
+
+def _on(qubits: Sequence[int], letters: str) -> Pauli:
+    """The string with these letters on these qubits."""
+    x = sum(1 << k for k, letter in zip(qubits, letters, strict=True) if letter in "XY")
+    return x, sum(1 << k for k, letter in zip(qubits, letters, strict=True) if letter in "YZ")
 
 
 def _product(a: Pauli, b: Pauli) -> Pauli:
@@ -80,20 +86,16 @@ def _anticommute(a: Pauli, b: Pauli) -> bool:
     return ((a[0] & b[1]).bit_count() + (a[1] & b[0]).bit_count()) % 2 == 1
 
 
-def _mapped(gate: Gate, string: Pauli) -> Pauli:
-    """The string conjugated by a gate without an angle, which is its own inverse."""
-    x, z = string
-    first = gate.qubits[0]
-    if gate.name == "h":
-        swap = ((x ^ z) >> first & 1) << first
-        return x ^ swap, z ^ swap
-    if gate.name == "cnot":
-        target = gate.qubits[1]
-        return x ^ (x >> first & 1) << target, z ^ (z >> target & 1) << first
-    if gate.name == "cz":
-        second = gate.qubits[1]
-        return x, z ^ (x >> first & 1) << second ^ (x >> second & 1) << first
-    return string  # X changes signs only
+def _mapped(gate: Gate, strings: Sequence[Pauli]) -> list[Pauli]:
+    """The strings conjugated by a gate without an angle, which is its own inverse."""
+    images = list(strings)
+    for letters, becomes in PRIMITIVES[gate.name].conjugates.items():
+        x, z = _on(gate.qubits, letters)
+        change = _product((x, z), _on(gate.qubits, becomes))
+        for n, string in enumerate(strings):
+            if x & string[0] or z & string[1]:
+                images[n] = _product(images[n], change)
+    return images
 
 
 def _spans(span: Sequence[Pauli], string: Pauli) -> bool:

@@ -7,13 +7,12 @@ exp(-i angle P / 2)), so gates translate one by one. Qiskit is imported when a f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import (
-    ROTATIONS,
     TRANSFORMS,
     Angle,
     Circuit,
@@ -24,17 +23,17 @@ from hpc_qlstm.circuits.circuit import (
     Weight,
     apply_transform,
 )
+from hpc_qlstm.circuits.composite import TEMPLATES, composite
+from hpc_qlstm.circuits.gates import PRIMITIVES
 from hpc_qlstm.errors import InputError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.circuit import Parameter
 
-_TO_QISKIT = {"cnot": "cx"}
-_FROM_QISKIT = {"h": "h", "x": "x", "rx": "rx", "ry": "ry", "rz": "rz", "cx": "cnot", "cz": "cz"}
 _ALLOWED_ANGLES = (
-    "allowed: a number, a weight, or an input x as x, c*x, arctan(x), c*arctan(x), arctan(x**2), "
-    "c*arctan(x**2)"
+    "allowed: a number, a weight w as w or c*w, or an input x as x, c*x, arctan(x), c*arctan(x), "
+    "arctan(x**2), c*arctan(x**2)"
 )
 # Points at which an expression of one input is compared with the transforms: of both signs,
 # small and large, so that the three transforms and their multiples are far apart. The first
@@ -53,7 +52,6 @@ def to_qiskit(
     the circuit has none of may be left out.
     Raises InputError for features or weights of another shape.
     """
-    from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector
 
     angles: Sequence[Any]
@@ -61,17 +59,10 @@ def to_qiskit(
         angles = ParameterVector("angle", circuit.angle_count)
     else:
         angles = _bound_angles(circuit, features, weights)
-    result = QuantumCircuit(circuit.qubits)
     variable = iter(angles)
-    for gate in circuit.gates:
-        append = getattr(result, _TO_QISKIT.get(gate.name, gate.name))
-        if gate.angle is None:
-            append(*gate.qubits)
-        elif isinstance(gate.angle, Constant):
-            append(gate.angle.value, *gate.qubits)
-        else:
-            append(next(variable), *gate.qubits)
-    return result
+    return _built(
+        circuit, lambda angle: angle.value if isinstance(angle, Constant) else next(variable)
+    )
 
 
 def named_qiskit(
@@ -84,13 +75,10 @@ def named_qiskit(
     OpenQASM 3 readers know few functions of inputs. Weight j is the number weights.ravel()[j], or
     without weights the parameter `w{j}`. Raises InputError for weights of another shape.
     """
-    from qiskit import QuantumCircuit
     from qiskit.circuit import Parameter
 
-    if weights is not None and np.shape(weights) != circuit.weight_shape:
-        raise InputError(
-            f"named_qiskit: weights have shape {np.shape(weights)}, allowed: {circuit.weight_shape}"
-        )
+    if weights is not None:
+        _check_shape("named_qiskit: weights", weights, circuit.weight_shape)
     numbers = None if weights is None else np.ravel(weights).tolist()
     parameters: dict[str, Any] = {}
 
@@ -101,8 +89,8 @@ def named_qiskit(
         if isinstance(angle, Constant):
             return angle.value
         if isinstance(angle, Weight):
-            return parameter(f"w{angle.index}") if numbers is None else numbers[angle.index]
-        if not expressions or angle.transform == "identity":
+            value = parameter(f"w{angle.index}") if numbers is None else numbers[angle.index]
+        elif not expressions or angle.transform == "identity":
             prefix = "" if angle.transform == "identity" else f"{angle.transform}_"
             value = parameter(f"{prefix}x{angle.index}")
         else:
@@ -110,9 +98,16 @@ def named_qiskit(
             value = (value * value if angle.transform == "arctan_square" else value).arctan()
         return value if angle.scale == 1.0 else angle.scale * value
 
+    return _built(circuit, angle_of)
+
+
+def _built(circuit: Circuit, angle_of: Callable[[Angle], Any]) -> QuantumCircuit:
+    """The circuit in Qiskit with the angles that `angle_of` gives, asked in the order of gates."""
+    from qiskit import QuantumCircuit
+
     result = QuantumCircuit(circuit.qubits)
     for gate in circuit.gates:
-        append = getattr(result, _TO_QISKIT.get(gate.name, gate.name))
+        append = getattr(result, PRIMITIVES[gate.name].qiskit)
         append(*([] if gate.angle is None else [angle_of(gate.angle)]), *gate.qubits)
     return result
 
@@ -147,30 +142,28 @@ def from_qiskit(
     inputs: the parameters that are features, feature i is inputs[i]; weights: the trainable
     parameters, the weight array is (len(weights),) in this order; outputs: the number of
     expectation values <Z_k>, of the first qubits. Both sequences may be ParameterVectors.
-    Gates: h, x, rx, ry, rz, cx, cz. An angle is a number, a weight, or an input under one of
-    the transforms of `Feature`. Barriers and the global phase change no expectation value and
-    are left out.
+    Gates: the primitive and the composite ones, which become primitive ones. An angle is a number,
+    a multiple of a weight, or an input under one of the transforms of `Feature`. Barriers and the
+    global phase change no expectation value and are left out.
     Raises InputError for anything else, with the instruction's position and name.
     """
-    roles: dict[Any, Angle] = {p: Feature(i) for i, p in enumerate(inputs)}
+    roles: dict[Any, Weight | Feature] = {p: Feature(i) for i, p in enumerate(inputs)}
     roles.update({p: Weight(i) for i, p in enumerate(weights)})
     if len(roles) != len(inputs) + len(weights):
         raise InputError("from_qiskit: a parameter is named twice in inputs and weights")
-    gates = []
+    gates: list[Gate] = []
     for position, instruction in enumerate(qc.data):
         name = instruction.operation.name
         if name == "barrier":
             continue
         qubits = tuple(qc.find_bit(bit).index for bit in instruction.qubits)
         where = f"from_qiskit: instruction {position} ({name} on {qubits})"
-        if name not in _FROM_QISKIT:
+        if name not in TEMPLATES:
             raise InputError(f"{where} cannot be converted: {_refusal(name)}")
         if getattr(instruction.operation, "condition", None) is not None:
             raise InputError(f"{where} cannot be converted: it has a classical condition")
-        angle = None
-        if name in ROTATIONS:
-            angle = _angle(where, instruction.operation.params[0], roles)
-        gates.append(Gate(_FROM_QISKIT[name], qubits, angle))
+        angles = [_angle(where, value, roles) for value in instruction.operation.params]
+        gates += composite(name, qubits, *angles)
     return Circuit(qc.num_qubits, tuple(gates), len(inputs), outputs, (len(weights),))
 
 
@@ -179,28 +172,27 @@ def _bound_angles(circuit: Circuit, features: Float | None, weights: Float | Non
     theta = np.zeros(circuit.weight_shape if circuit.weight_count == 0 else 0)
     if weights is not None:
         theta = np.asarray(weights, dtype=np.float64)
-    if x.shape != (circuit.features,):
-        raise InputError(
-            f"to_qiskit: features have shape {x.shape}, allowed: {(circuit.features,)}"
-        )
-    if theta.shape != circuit.weight_shape:
-        raise InputError(
-            f"to_qiskit: weights have shape {theta.shape}, allowed: {circuit.weight_shape}"
-        )
+    _check_shape("to_qiskit: features", x, (circuit.features,))
+    _check_shape("to_qiskit: weights", theta, circuit.weight_shape)
     angles: list[float] = circuit.angles(x[None], theta)[0].tolist()
     return angles
+
+
+def _check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    if np.shape(array) != shape:
+        raise InputError(f"{name} have shape {np.shape(array)}, allowed: {shape}")
 
 
 def _refusal(name: str) -> str:
     if name == "measure":
         return "outputs are expectation values, leave measurements out (remove_final_measurements)"
     return (
-        f"allowed gates: {', '.join(_FROM_QISKIT)}; others must be rewritten in these first, for "
+        f"allowed gates: {', '.join(TEMPLATES)}; others must be rewritten in these first, for "
         "example by transpile(..., basis_gates=[...])"
     )
 
 
-def _angle(where: str, value: Any, roles: dict[Any, Angle]) -> Angle:
+def _angle(where: str, value: Any, roles: dict[Any, Weight | Feature]) -> Angle:
     """The angle that a number or a parameter expression of Qiskit stands for."""
     parameters = tuple(getattr(value, "parameters", ()))
     if not parameters:
@@ -211,16 +203,14 @@ def _angle(where: str, value: Any, roles: dict[Any, Angle]) -> Angle:
                 f"{where} cannot be converted: parameter {parameter.name!r} is neither an input "
                 "nor a weight"
             )
-    refused = InputError(f"{where} cannot be converted: angle {value}, {_ALLOWED_ANGLES}")
-    if len(parameters) > 1:
-        raise refused
-    role = roles[parameters[0]]
-    found = _transformed(role.index if isinstance(role, Feature) else 0, value, parameters[0])
-    if isinstance(role, Feature) and found is not None:
-        return found
-    if isinstance(role, Weight) and found == Feature(0):
-        return role
-    raise refused
+    if len(parameters) == 1:
+        role = roles[parameters[0]]
+        found = _transformed(role.index, value, parameters[0])
+        if isinstance(role, Feature) and found is not None:
+            return found
+        if found is not None and found.transform == "identity":
+            return Weight(role.index, found.scale)
+    raise InputError(f"{where} cannot be converted: angle {value}, {_ALLOWED_ANGLES}")
 
 
 def _constant(where: str, value: Any) -> Constant:

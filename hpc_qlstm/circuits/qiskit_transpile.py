@@ -118,14 +118,15 @@ def _transpiled(circuit: QuantumCircuit, level: int, **target: Any) -> QuantumCi
     return transpile(circuit, optimization_level=level, seed_transpiler=_SEED, **target)
 
 
-def calibration_circuits(form: BoundForm) -> tuple[QuantumCircuit, QuantumCircuit]:
+def calibration_forms(form: BoundForm) -> tuple[BoundForm, BoundForm]:
     """|0..0> and |1..1> on the output qubits of a form, on its own physical qubits."""
     zeros = form.circuit.copy_empty_like()
     zeros.global_phase = 0
     ones = zeros.copy()
     for k in form.qubits:
         ones.x(k)
-    return zeros, ones
+    no_angles = np.empty((0, 0)), np.empty(0)
+    return BoundForm(zeros, *no_angles, form.qubits), BoundForm(ones, *no_angles, form.qubits)
 
 
 def folded(circuit: QuantumCircuit, scale: int) -> QuantumCircuit:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import json
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
 
-from hpc_qlstm.errors import InputError
-from hpc_qlstm.parallel import ending_all, open_communicator
+from hpc_qlstm.errors import EXIT_STOPPED, InputError
+from hpc_qlstm.parallel import ending_all, on_root, open_communicator
+
+if TYPE_CHECKING:
+    from hpc_qlstm.studies.runner import Job
+
+OptionsT = TypeVar("OptionsT")
 
 app = typer.Typer(
     name="hpc-qlstm",
@@ -24,10 +32,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a configuration key."),
+]
+OutputOption = Annotated[Path, typer.Option("--output", help="The folder to write.")]
+PartOption = Annotated[
+    str, typer.Option("--part", metavar="K/N", help="Compute the K-th of N parts, from 0 on.")
 ]
 
 
@@ -63,9 +76,61 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
 
 
-def console() -> Console:
-    """Where results go: standard output, never wrapped."""
-    return Console(highlight=False, soft_wrap=True)
+@contextlib.contextmanager
+def study_job(output: Path, part: str, command: Sequence[str] = ()) -> Iterator[Job]:
+    """What a command does of a study: the job of --output and --part on all ranks.
+
+    A signal ends the block on all ranks, and the command with exit code 75. Raises InputError.
+    """
+    from hpc_qlstm.studies.runner import Job
+    from hpc_qlstm.training.stopping import StopRequested
+
+    stopped = ""
+    with collective() as comm:
+        share = on_root(comm, lambda: which_part(part))
+        try:
+            yield Job(output, comm, share, shlex.join(command), show)
+        except StopRequested as reason:
+            stopped = str(reason)  # on all ranks
+    if stopped:
+        show(f"stopped by {stopped}; the same command goes on")
+        raise typer.Exit(EXIT_STOPPED)
+
+
+def options_of(command: Callable[[OptionsT], None]) -> Callable[..., None]:
+    """A command whose arguments and options are the fields of the dataclass that it takes.
+
+    The fields are annotated as Typer's parameters are, with their defaults.
+    """
+    kind = next(iter(get_type_hints(command).values()))
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        command(kind(**given))
+
+    hints = get_type_hints(kind, include_extras=True)
+    fields = inspect.signature(kind).parameters.values()
+    with_options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [field.replace(annotation=hints[field.name]) for field in fields]
+    )
+    with_options.__annotations__ = hints
+    return with_options
+
+
+def command_words(name: str, *arguments: Any, **options: Any) -> list[str]:
+    """The words of a command, to be given again. An option is left out where it is None or False,
+    has no value where it is True, and is given once for each item of a list."""
+    words = ["hpc-qlstm", name, *map(str, arguments)]
+    for key, value in options.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None and item is not False:
+                words += [f"--{key.replace('_', '-')}", *([] if item is True else [str(item)])]
+    return words
+
+
+def show(text: str) -> None:
+    """Print a result on standard output, as it is and never wrapped."""
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -96,7 +161,7 @@ def which_part(text: str) -> tuple[int, int]:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    console().print(json.dumps(value, indent=2), markup=False)
+    show(json.dumps(value, indent=2))
 
 
 def print_error(message: str) -> None:

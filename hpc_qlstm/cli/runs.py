@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hpc_qlstm.cli.common import (
+    ConfigArgument,
     RunArgument,
     SetOption,
     Which,
@@ -15,8 +16,8 @@ from hpc_qlstm.cli.common import (
     aligned,
     app,
     collective,
-    console,
     print_json,
+    show,
 )
 from hpc_qlstm.errors import EXIT_STOPPED
 from hpc_qlstm.parallel import on_root
@@ -24,7 +25,7 @@ from hpc_qlstm.parallel import on_root
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    config: ConfigArgument,
     overrides: SetOption = None,
     go_on: Annotated[
         bool, typer.Option("--continue", help="Resume the run where its directory holds one.")
@@ -59,10 +60,8 @@ def evaluate(run_dir: RunArgument, weights: WhichOption = Which.last) -> None:
 @app.command()
 def predict(
     run_dir: RunArgument,
-    data: Annotated[Path, typer.Option("--data", help="A CSV, NPZ or HDF5 file.")],
-    output: Annotated[Path, typer.Option("--output", help="The CSV file to write.")] = Path(
-        "predictions.csv"
-    ),
+    data: Annotated[Path, typer.Option(help="A CSV, NPZ or HDF5 file.")],
+    output: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("predictions.csv"),
     weights: WhichOption = Which.last,
 ) -> None:
     """Predict the windows of a file with a trained run; writes a CSV."""
@@ -70,7 +69,7 @@ def predict(
 
     with collective() as comm:
         count = predict_file(run_dir, data, output, comm, weights.value)
-        console().print(f"wrote {count} predictions to {output}", markup=False)
+        show(f"wrote {count} predictions to {output}")
 
 
 @app.command()
@@ -80,7 +79,7 @@ def report(run_dir: RunArgument) -> None:
 
     with collective() as comm:
         write_analysis(run_dir, comm)
-        console().print(f"wrote {run_dir / 'report.html'}", markup=False)
+        show(f"wrote {run_dir / 'report.html'}")
 
 
 @app.command()
@@ -92,7 +91,7 @@ def checkpoint(run_dir: RunArgument) -> None:
         entries = on_root(comm, lambda: checkpoint_inventory(run_dir))
         header = ("checkpoint", "epoch", "batch", "test loss", "bytes", "written", "")
         rows = [header, *(entry.cells() for entry in entries)]
-        console().print(aligned(rows), markup=False)
+        show(aligned(rows))
     if not any(entry.valid for entry in entries):
         raise typer.Exit(1)
 
@@ -101,7 +100,7 @@ def checkpoint(run_dir: RunArgument) -> None:
 def export(
     run_dir: RunArgument,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The folder to write; default RUN/export.")
+        Path | None, typer.Option(help="The folder to write; default RUN/export.")
     ] = None,
     weights: WhichOption = Which.last,
     free: Annotated[
@@ -113,16 +112,15 @@ def export(
 
     with collective() as comm:
         files = export_run(run_dir, output, comm, weights.value, free=free)
-        console().print(f"wrote {len(files)} files to {files[0].parent}", markup=False)
+        show(f"wrote {len(files)} files to {files[0].parent}")
 
 
 def _report(result: Any) -> None:
     if result.stopped:
         raise typer.Exit(EXIT_STOPPED)
     last = result.history[-1] if result.history else {}
-    console().print(
+    show(
         f"{result.run_dir}: epoch {last.get('epoch', 0)}, "
         f"test loss {last.get('test_loss', float('nan')):.4e}, "
-        f"R2 {last.get('test_r2', float('nan')):.4f}",
-        markup=False,
+        f"R2 {last.get('test_r2', float('nan')):.4f}"
     )

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpc_qlstm.cli.common import SetOption, aligned, app, collective, console, numbers, writing
+from hpc_qlstm.cli.common import (
+    ConfigArgument,
+    OutputOption,
+    PartOption,
+    SetOption,
+    aligned,
+    app,
+    collective,
+    numbers,
+    options_of,
+    show,
+    study_job,
+    writing,
+)
 from hpc_qlstm.parallel import on_root
+
+if TYPE_CHECKING:
+    from hpc_qlstm.analysis.resources import Resources
+    from hpc_qlstm.analysis.traffic import RunTraffic
 
 
 class Extrapolation(StrEnum):
@@ -30,7 +49,7 @@ class StudyTraining(StrEnum):
 
 @app.command()
 def verify(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    config: ConfigArgument,
     overrides: SetOption = None,
 ) -> None:
     """Compare all engines on a configuration's own circuits; exit code 1 if they differ."""
@@ -42,125 +61,103 @@ def verify(
         where = ",".join(map(str, verdict.partitions))
         if verdict.reason:
             return where, verdict.circuit, verdict.engine, "", "", "", verdict.reason
-        if verdict.sampled:
-            values = f"z {verdict.outputs:.1f}", f"z {verdict.gradients:.1f}"
-            limit = f"z {verdict.limit:.1f}"
-        else:
-            values = f"{verdict.outputs:.1e}", f"{verdict.gradients:.1e}"
-            limit = f"{verdict.limit:.0e}"
+        form, limit = ("z {:.1f}", "z {:.1f}") if verdict.sampled else ("{:.1e}", "{:.0e}")
+        values = map(form.format, (verdict.outputs, verdict.gradients))
         return (
             where,
             verdict.circuit,
             verdict.engine,
             *values,
             f"{verdict.seconds:.3g}",
-            "agrees" if verdict.good else f"DIFFERS by more than {limit}",
+            "agrees" if verdict.good else f"DIFFERS by more than {limit.format(verdict.limit)}",
         )
 
     with collective() as comm:
         verdicts = verify_engines(on_root(comm, lambda: load_config(config, overrides or ())), comm)
         header = ("partitions", "circuit", "engine", "outputs", "gradients", "seconds", "")
-        console().print(aligned([header, *map(cells, verdicts)]), markup=False)
+        show(aligned([header, *map(cells, verdicts)]))
     if not all(verdict.good for verdict in verdicts):
         raise typer.Exit(1)
 
 
 @app.command()
 def resources(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    config: ConfigArgument,
     ranks: Annotated[
-        int | None,
-        typer.Option("--ranks", min=1, help="Ranks to count messages for; default: these."),
+        int | None, typer.Option(min=1, help="Ranks to count messages for; default: these.")
     ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Run a few batches and predict the time of an epoch.")
     ] = False,
     machine: Annotated[
-        Path | None,
-        typer.Option("--machine", help="A machine.json of scaling, to choose the grid by."),
+        Path | None, typer.Option(help="A machine.json of scaling, to choose the grid by.")
     ] = None,
     interconnect: Annotated[
-        str | None,
-        typer.Option("--interconnect", help="Between nodes: one known by name, or a TOML file."),
+        str | None, typer.Option(help="Between nodes: one known by name, or a TOML file.")
     ] = None,
     overrides: SetOption = None,
 ) -> None:
     """Count qubits, weights, circuits by gradient method, and messages of a configuration; with
     --ranks, name the best process grid and why."""
     from hpc_qlstm.analysis.measured_time import measure_time, time_rows
-    from hpc_qlstm.analysis.resources import Resources, equation_rows
     from hpc_qlstm.analysis.resources import resources as count_resources
-    from hpc_qlstm.analysis.traffic import RunTraffic, run_traffic
+    from hpc_qlstm.analysis.traffic import run_traffic
     from hpc_qlstm.build.sources import build_source
     from hpc_qlstm.config_io import load_config
-    from hpc_qlstm.data import WindowSource
-    from hpc_qlstm.studies.scaling.advice import Advice, best_grid
+    from hpc_qlstm.studies.markdown import with_head
+    from hpc_qlstm.studies.scaling.grids import compare_grids
 
     with collective() as comm:
         resolved = on_root(comm, lambda: load_config(config, overrides or ()))
-        source: list[WindowSource] = []  # rank 0's: the others need what is counted alone
-
+        source = functools.cache(lambda: build_source(resolved))  # rank 0 alone asks for it
         wanted = ranks or comm.size
-        advise = ranks is not None or machine is not None or interconnect is not None
 
-        def count() -> tuple[Resources, RunTraffic, Advice | None]:
-            source.append(build_source(resolved))
-            found = count_resources(resolved, source[0])
-            messages = run_traffic(resolved, source[0], wanted)
-            advice = best_grid(resolved, wanted, machine, interconnect) if advise else None
-            return found, messages, advice
+        def count() -> str:
+            found = count_resources(resolved, source())
+            text = _resources_text(found, run_traffic(resolved, source(), wanted))
+            if ranks is None and machine is None and interconnect is None:
+                return text
+            grids = compare_grids(resolved, wanted, machine, interconnect)
+            table = [aligned(with_head(grids.rows))] if grids.rows else []
+            return "\n".join([f"{text}\n", grids.title, *table, *grids.sentences])
 
-        found, told, advice = on_root(comm, count)
-        messages = [
-            (f"messages on {told.ranks} rank(s)", "collectives", "bytes"),
-            *(
-                (name, f"{part.collectives:,}", f"{part.bytes:,}")
-                for name, part in (
-                    ("of a step", told.step),
-                    ("of an epoch's training", told.training),
-                    ("of its evaluation", told.evaluation),
-                )
-            ),
-        ]
-        columns = ("partition", "qubits", "features", "outputs", "weights", "angles", "gates")
-        parts = [
-            columns,
-            *(tuple(str(getattr(part, name)) for name in columns) for part in found.partitions),
-        ]
-        demands = [
-            ("gradient", "circuits of a step", "circuits of an epoch", ""),
-            *(
-                (
-                    d.gradient,
-                    f"{d.step:,}",
-                    f"{d.training:,}",
-                    "configured" if d.gradient == found.configured else "",
-                )
-                for d in found.demands
-            ),
-        ]
-        console().print(
-            f"{aligned(parts)}\n\n{aligned(equation_rows(found))}\n\n{aligned(demands)}\n\n"
-            f"evaluation of the test part: {found.evaluation:,} circuits an epoch\n"
-            f"calibration: {found.calibration:,} circuits a run, on each replica\n\n"
-            f"{aligned(messages)}",
-            markup=False,
-        )
-        if advice is not None:
-            table = [aligned(advice.rows)] if advice.rows else []
-            lines = [advice.title, *table, *advice.sentences]
-            console().print("\n" + "\n".join(lines), markup=False)
+        show(on_root(comm, count))
         if measure:
-            found_time = on_root(comm, lambda: measure_time(resolved, source[0], wanted))
-            console().print(f"\n{aligned(time_rows(found_time))}", markup=False)
+            found = on_root(comm, lambda: measure_time(resolved, source(), wanted))
+            show(f"\n{aligned(time_rows(found))}")
+
+
+def _resources_text(found: Resources, told: RunTraffic) -> str:
+    """Partitions, equations, circuits and messages as tables."""
+    from hpc_qlstm.analysis.resources import equation_rows
+
+    columns = ("partition", "qubits", "features", "outputs", "weights", "angles", "gates")
+    parts = [[str(getattr(part, name)) for name in columns] for part in found.partitions]
+    marks = {found.configured: "configured"}
+    circuits = ("gradient", "circuits of a step", "circuits of an epoch", "")
+    demands = [
+        (each.gradient, f"{each.step:,}", f"{each.training:,}", marks.get(each.gradient, ""))
+        for each in found.demands
+    ]
+    messages = (f"messages on {told.ranks} rank(s)", "collectives", "bytes")
+    names = ("of a step", "of an epoch's training", "of its evaluation")
+    counts = [
+        (name, f"{part.collectives:,}", f"{part.bytes:,}")
+        for name, part in zip(names, (told.step, told.training, told.evaluation), strict=True)
+    ]
+    return (
+        f"{aligned([columns, *parts])}\n\n{aligned(equation_rows(found))}\n\n"
+        f"{aligned([circuits, *demands])}\n\n"
+        f"evaluation of the test part: {found.evaluation:,} circuits an epoch\n"
+        f"calibration: {found.calibration:,} circuits a run, on each replica\n\n"
+        f"{aligned([messages, *counts])}"
+    )
 
 
 @app.command()
 def partition(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
-    figure: Annotated[
-        Path | None, typer.Option("--figure", help="Draw it, as PNG, PDF or SVG.")
-    ] = None,
+    config: ConfigArgument,
+    figure: Annotated[Path | None, typer.Option(help="Draw it, as PNG, PDF or SVG.")] = None,
     overrides: SetOption = None,
 ) -> None:
     """Show what each partition reads, makes and costs, and which units the input reaches when."""
@@ -174,70 +171,70 @@ def partition(
         parts = aligned([HEADER, *(row.cells() for row in table.partitions)])
         columns = [f"steps from x{k}" for k in range(table.steps.shape[1])]
         reach = aligned([("hidden units", *columns), *reach_rows(table)])
-        console().print(f"{parts}\n\n{reach}", markup=False)
+        show(f"{parts}\n\n{reach}")
         for warning in table.warnings:
-            console().print(f"warning: {warning}", markup=False)
+            show(f"warning: {warning}")
         if figure is not None:
-            drawn = figure
-            title = resolved.partition.strategy
+            draw = functools.partial(draw_partition, table, figure, resolved.partition.strategy)
+            on_root(comm, writing(figure)(draw))
+            show(f"wrote {figure}")
 
-            def draw() -> None:
-                with writing(drawn):
-                    draw_partition(table, drawn, title)
 
-            on_root(comm, draw)
-            console().print(f"wrote {figure}", markup=False)
+@dataclass(frozen=True)
+class NoiseOptions:
+    """Arguments and options of `noise`."""
+
+    config: ConfigArgument
+    output: OutputOption = Path("noise")
+    rates: Annotated[str, typer.Option(help="Depolarizing rates, separated by commas.")] = (
+        "0,0.005,0.01,0.02,0.035,0.05"
+    )
+    shots: Annotated[str, typer.Option(help="Shots, separated by commas; 0 is exact.")] = (
+        "64,256,1024,4096,0"
+    )
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each cell.")] = 5
+    readout: Annotated[float, typer.Option(min=0, max=0.49, help="Probability of a wrong bit.")] = (
+        0.0
+    )
+    zne: Annotated[
+        Extrapolation, typer.Option(help="Zero-noise extrapolation of mitigated cells.")
+    ] = Extrapolation.quadratic
+    training: Annotated[StudyTraining, typer.Option(help="Train without noise, or under it.")] = (
+        StudyTraining.exact
+    )
+    part: PartOption = "0/1"
+    overrides: SetOption = None
 
 
 @app.command()
-def noise(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
-    output: Annotated[Path, typer.Option("--output", help="The folder to write.")] = Path("noise"),
-    rates: Annotated[
-        str, typer.Option("--rates", help="Depolarizing rates, separated by commas.")
-    ] = "0,0.005,0.01,0.02,0.035,0.05",
-    shots: Annotated[
-        str, typer.Option("--shots", help="Shots, separated by commas; 0 is exact.")
-    ] = "64,256,1024,4096,0",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each cell.")] = 5,
-    readout: Annotated[
-        float, typer.Option("--readout", min=0, max=0.49, help="Probability of a wrong bit.")
-    ] = 0.0,
-    zne: Annotated[
-        Extrapolation, typer.Option("--zne", help="Zero-noise extrapolation of mitigated cells.")
-    ] = Extrapolation.quadratic,
-    training: Annotated[
-        StudyTraining, typer.Option("--training", help="Train without noise, or under it.")
-    ] = StudyTraining.exact,
-    overrides: SetOption = None,
-) -> None:
-    """Test R2 against depolarizing rate and shots, with and without mitigation."""
-    from hpc_qlstm.config import MitigationConfig
-    from hpc_qlstm.config_io import load_config
-    from hpc_qlstm.studies.noise.study import (
-        make_folder,
-        noise_study,
-        study_table,
-        write_study,
-    )
+@options_of
+def noise(options: NoiseOptions) -> None:
+    """Test R2 against depolarizing rate and shots, with and without mitigation.
 
-    with collective() as comm:
-        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
-        some_rates = on_root(comm, lambda: numbers(rates, float, "--rates", 1.0))
-        some_shots = on_root(comm, lambda: numbers(shots, int, "--shots", 10_000_000))
-        on_root(comm, lambda: make_folder(output))
-        study = noise_study(
-            resolved,
-            comm,
-            rates=some_rates,
-            shots=some_shots,
-            seeds=seeds,
-            readout=readout,
-            mitigation=MitigationConfig(readout=True, zne=zne.value),
-            training=training.value,
+    What is stored in the folder's `cells` is not computed again, so that a study that was stopped
+    goes on, and jobs of an array share the work by --part.
+    """
+    from hpc_qlstm.config import Config, MitigationConfig
+    from hpc_qlstm.config_io import load_config
+    from hpc_qlstm.studies.noise.report import study_table, write_study
+    from hpc_qlstm.studies.noise.study import Plan, noise_study
+
+    def read() -> tuple[Config, Plan]:
+        plan = Plan(
+            numbers(options.rates, float, "--rates", 1.0),
+            numbers(options.shots, int, "--shots", 10_000_000),
+            options.seeds,
+            options.readout,
+            MitigationConfig(readout=True, zne=options.zne.value),
+            options.training.value,
         )
-        files = on_root(comm, lambda: write_study(study, resolved, output))
-        console().print(f"{study_table(study)}\nwrote {', '.join(map(str, files))}", markup=False)
+        return load_config(options.config, options.overrides or ()), plan
+
+    with study_job(options.output, options.part) as job:
+        study = noise_study(*on_root(job.comm, read), job)
+        if study is not None:
+            files = job.write(lambda: write_study(study, job.folder))
+            job.say(f"{study_table(study)}\nwrote {', '.join(map(str, files))}")
 
 
 @app.command()
@@ -249,4 +246,4 @@ def info() -> None:
         rows, ranks = gather_info(comm)
         if comm.rank == 0:
             table = [("rank", "host", "pid", "processors", "threads"), *ranks]
-            console().print(aligned(rows) + "\n\n" + aligned(table), markup=False)
+            show(aligned(rows) + "\n\n" + aligned(table))

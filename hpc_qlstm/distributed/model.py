@@ -1,7 +1,7 @@
 """One batch on a grid of ranks: from samples to the gradient of all weights.
 
 The collectives of a batch: those of the recurrence (2 Allgather and, with `root`, 2 Bcast a time
-step, on the row; more with extra VQCs), one Allgather of the gradients, one Bcast of the updated
+step, on the group; more with extra VQCs), one Allgather of the gradients, one Bcast of the updated
 weights; at an epoch's first batch one Allgather of expectation values.
 """
 
@@ -10,35 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.distributed.batches import Samples
+from hpc_qlstm.distributed.exchange import GroupExchange
+from hpc_qlstm.distributed.messages import HEAD, MessagePlan, batch_cuts, sent_rows
 from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
-from hpc_qlstm.model.cell import GATES
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.local_model import BatchPart
 from hpc_qlstm.model.tape import Place
 from hpc_qlstm.native.numerics import add_blocks, pack_sums
 from hpc_qlstm.parallel import Communicator, ProcessGrid, together
 from hpc_qlstm.parallel.collectives import Kind
-from hpc_qlstm.parallel.exchange import RowExchange
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
 """Phases of a run: each has random numbers of its own, see `Place`."""
 
 PREDICTION_ROWS = 4096
 """Samples that are predicted at a time."""
-NOTES = 3
-"""Numbers that a rank may send with a batch: no collective of their own is needed for them."""
-CUT_ROWS = 2
-"""A batch is cut in two at a multiple of so many samples: of four gates they fill the widest vector
-registers."""
-HEAD = 1 + NOTES
-"""Columns before the gradients: a block's loss, and in the first row the rank's notes."""
 
 
 @dataclass(slots=True)
@@ -61,7 +53,7 @@ class DistributedModel:
     """A QLSTM on a process grid. Every rank holds all weights; methods are collective.
 
     comm: all ranks; grid: this rank's place; local: its partitions' circuits; replicated: every
-    rank updates the cell; collectives: kind of the row's Allgathers; seed: of what engines draw.
+    rank updates the cell; collectives: kind of the group's Allgathers; seed: of what engines draw.
     """
 
     def __init__(
@@ -78,33 +70,18 @@ class DistributedModel:
         self.model = model
         self.comm = comm
         self.grid = grid
-        self.row = comm.split(grid.replica) if grid.replicas > 1 else comm
-        self._exchange: Exchange
-        self._row_exchange: RowExchange | None = None
+        self.plan = MessagePlan(model, grid, replicated)
+        self.group = comm.split(grid.replica) if grid.replicas > 1 else comm
         self.overlap = False
         """Whether a batch is computed in two parts, of which one's messages travel while the other
-        is computed; the same on every rank. Has no effect where a row is one rank."""
-        if grid.row_size == 1:
-            self._exchange = model.local_exchange()
-        else:
-            self._exchange = self._row_exchange = RowExchange(
-                self.row,
-                grid.blocks,
-                model.hidden_size,
-                model.partition.inputs,
-                model.partition.outputs,
-                state_inputs=model.state_inputs,
-                replicated=replicated,
-                kind=collectives,
-            )
+        is computed; the same on every rank. Has no effect where a group is one rank."""
+        self._exchange: Exchange = model.local_exchange()
+        if grid.group_size > 1:
+            self._exchange = GroupExchange(self.group, self.plan, collectives)
         self.local = local
         self._local = model.local_model(local, self._exchange)
         self._seed = seed
-        begin, end = model.layout.offsets[-2:]
-        self._shared_size = end - begin
-        sections = [model.layout.section(block) for block in grid.blocks]
-        self._offsets = [0, *(section.stop for section in sections)]
-        self._most = max(section.stop - section.start for section in sections)
+        self._sections_begin = HEAD + model.layout.shared.stop - model.layout.shared.start
         self._buffers: dict[int, tuple[Float, Float]] = {}
 
     def loss_and_gradient(
@@ -135,8 +112,9 @@ class DistributedModel:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
-        width = HEAD + self._most + self._shared_size
-        send, receive = self._buffer(max(sent_rows(bounds, self.grid.replicas)), width)
+        if x.shape[0] not in self._buffers:
+            self._buffers[x.shape[0]] = self.plan.gradients(x.shape[0]).buffers()
+        send, receive = self._buffers[x.shape[0]]
         expectations: list[Float] | None = None
         if len(mine) > 1:
             part = BatchPart(
@@ -159,7 +137,7 @@ class DistributedModel:
         self._raise_failures(loss + total)
         result = StepResult(loss, gradient, total, receive[:, 0, 1:HEAD].copy())
         if with_expectations:
-            result.expectations = self._gather_expectations(expectations, bounds)
+            result.expectations = self._gather_expectations(expectations, x.shape[0])
         return result
 
     def _pack(self, part: SampleGradients, bounds: Bounds, send: Float) -> None:
@@ -167,11 +145,10 @@ class DistributedModel:
         if self.grid.replicas == 1:
             pack_sums(part.loss, part.shared, part.partitions, bounds, HEAD, send[0])
             return
-        begin = HEAD + self._shared_size
         for column, rows in (
             (0, part.loss[:, None]),
             (HEAD, part.shared),
-            (begin, part.partitions),
+            (self._sections_begin, part.partitions),
         ):
             send[: len(bounds) - 1, column : column + rows.shape[1]] = block_sums(rows, bounds)
 
@@ -204,17 +181,15 @@ class DistributedModel:
         if not math.isfinite(checked):
             together(self.comm, self.local.raise_failure)
 
-    def _gather_expectations(self, own: list[Float] | None, bounds: Bounds) -> list[Float]:
+    def _gather_expectations(self, own: list[Float] | None, batch: int) -> list[Float]:
         """Each partition's expectation values, on every rank; own: of this rank's partitions and
-        samples, None where it has no samples. One Allgather."""
-        parts, row = self.model.partition, self.grid.row_size
+        samples, None where it has no samples of the batch. One Allgather."""
+        parts, size = self.model.partition, self.grid.group_size
         if self.comm.size == 1:
             assert own is not None
             return own
-        counts = [self._replica_rows(bounds, r) for r in range(self.grid.replicas)]
-        width = max(sum(parts.outputs[m] for m in block) for block in self.grid.blocks)
-        send = np.zeros((len(GATES), max(counts), width))
-        receive = np.empty((self.comm.size, *send.shape))
+        counts = self.plan.samples(batch)
+        send, receive = self.plan.expectations(batch).buffers()
         if own is not None:
             packed = np.concatenate(own, axis=2)
             send[:, : packed.shape[1], : packed.shape[2]] = packed
@@ -226,28 +201,27 @@ class DistributedModel:
                 columns = slice(begin, begin + parts.outputs[m])
                 begin = columns.stop
                 pieces = [
-                    receive[r * row + position, :, :n, columns] for r, n in enumerate(counts) if n
+                    receive[r * size + position, :, :n, columns] for r, n in enumerate(counts) if n
                 ]
                 values.append(np.concatenate(pieces, axis=1))
         return values
 
     def check_collectives(self) -> None:
         """Raise InputError where the MPI library lacks the configured collectives. Collective on
-        the row, and all of its ranks raise or none."""
-        if self._row_exchange is not None:
-            self._row_exchange.outputs(0, 1, 1)
+        the group, and all of its ranks raise or none."""
+        self._exchange.outputs(0, 1, 1)
 
     def free(self) -> None:
-        """The end: MPI takes back what it holds for the row. Collective on the row."""
-        if self.row is self.comm:
-            self.row.free_prepared()
+        """The end: MPI takes back what it holds for the group. Collective on the group."""
+        if self.group is self.comm:
+            self.group.free_prepared()
         else:
-            self.row.free()
+            self.group.free()
 
     @property
     def can_overlap(self) -> bool:
         """Whether there are messages of a time step that could travel during computation."""
-        return self._row_exchange is not None
+        return self.grid.group_size > 1
 
     def share_weights(self, flat: Float) -> None:
         """Rank 0's weights to all ranks, in place. One Bcast."""
@@ -264,32 +238,16 @@ class DistributedModel:
         if self.comm.size == 1:
             assert part is not None
             return part
-        shape = self.model.prediction_shape(x)
-        sizes = [self._replica_rows(bounds, r) for r in range(self.grid.replicas)]
-        send = np.zeros((max(sizes), *shape[1:]))
-        receive = np.empty((self.comm.size, *send.shape))
+        send, receive = self.plan.predictions(*x.shape[:2]).buffers()
         if part is not None:
             send[: part.shape[0]] = part
         self.comm.allgather(send, receive)
-        roots = range(0, self.comm.size, self.grid.row_size)
-        return np.concatenate([receive[r, :n] for r, n in zip(roots, sizes, strict=True)])
+        roots, counts = receive[:: self.grid.group_size], self.plan.samples(x.shape[0])
+        return np.concatenate([rows[:n] for rows, n in zip(roots, counts, strict=True)])
 
     def _cuts(self, samples: int) -> list[int]:
         """Where the samples of this rank are cut, for messages to travel during computation."""
-        if self._row_exchange is None:
-            return []
-        return batch_cuts(samples) if self.overlap else []
-
-    def _replica_rows(self, bounds: Bounds, replica: int) -> int:
-        part = share(bounds, replica, self.grid.replicas)
-        return part[-1] - part[0]
-
-    def _buffer(self, blocks: int, width: int) -> tuple[Float, Float]:
-        if blocks not in self._buffers:
-            # Zeros, because unused rows and padding are sent too.
-            send = np.zeros((blocks, width))
-            self._buffers[blocks] = send, np.empty((self.comm.size, blocks, width))
-        return self._buffers[blocks]
+        return batch_cuts(samples) if self.overlap and self.can_overlap else []
 
     def _add_blocks(
         self, received: Float, bounds: Bounds, shape: tuple[int, ...]
@@ -299,24 +257,6 @@ class DistributedModel:
         shape: of the whole batch's targets.
         """
         gradient = np.empty(self.model.layout.size)
-        begin = HEAD + self._shared_size
-        rows = sent_rows(bounds, self.grid.replicas)
-        loss, total = add_blocks(received, rows, self._offsets, HEAD, begin, gradient)
+        rows, begin = sent_rows(bounds, self.grid.replicas), self._sections_begin
+        loss, total = add_blocks(received, rows, self.plan.offsets, HEAD, begin, gradient)
         return loss / self._local.loss.count(shape), gradient, total
-
-
-@lru_cache(maxsize=256)
-def sent_rows(bounds: Bounds, replicas: int) -> tuple[int, ...]:
-    """Rows of gradients that a rank of each replica sends: one for each of its blocks of samples.
-
-    A single replica has all blocks of its partitions, and adds them up itself in the same order.
-    """
-    if replicas == 1:
-        return (1,)
-    return tuple(len(share(bounds, r, replicas)) - 1 for r in range(replicas))
-
-
-def batch_cuts(samples: int) -> list[int]:
-    """Where so many samples of a rank are cut in two; nowhere where they are too few."""
-    half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
-    return [half] if 0 < half < samples else []

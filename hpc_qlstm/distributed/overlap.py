@@ -25,8 +25,9 @@ def choose_overlap(model: DistributedModel, config: Config, x: Float, y: Float) 
     Engines that sample, or whose circuits cost money or minutes, are not tried: without overlap.
     """
     comm = model.comm
-    fast = config.engine.name == "native" and model.local.gradient == "adjoint"
-    # Every replica has the same row size, so all ranks agree.
+    simulated = all(engine.capabilities.simulated for engine in model.local.engines)
+    fast = simulated and model.local.gradient == "adjoint"
+    # Every replica has as many ranks, so all ranks agree.
     if not model.can_overlap or not fast:
         model.overlap = False
         return
@@ -44,8 +45,6 @@ def choose_overlap(model: DistributedModel, config: Config, x: Float, y: Float) 
     # The slowest rank counts, and all ranks see the same numbers.
     without, with_overlap = every.max(axis=0).tolist()
     model.overlap = with_overlap < without
-    for part in (comm, model.row):
+    for part in (comm, model.group):
         part.durations.clear()
         part.moved = 0
-    for engine in model.local.engines:
-        engine.executions = 0

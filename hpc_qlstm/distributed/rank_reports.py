@@ -58,18 +58,18 @@ class EpochReport:
 
 def gather_report(
     comm: Communicator,
-    row: Communicator,
+    group: Communicator,
     seconds: tuple[float, float],
     counts: CircuitCounts,
     jobs: list[dict[str, Any]],
 ) -> EpochReport:
     """Every rank's part of an epoch put together; clears the communicators' logs. Collective.
 
-    row: the communicator of this rank's row, `comm` itself where there is one row; seconds: this
+    group: the communicator of this rank's group, `comm` itself where there is one; seconds: this
     rank's whole epoch, and of it in engines. A rank sends one number for each collective of the
     epoch into a minimum, and a dozen numbers to all: nothing that grows with ranks times calls.
     """
-    own_comms = [comm] if row is comm else [comm, row]
+    own_comms = [comm] if group is comm else [comm, group]
     # A log has one entry for every call that all ranks of its communicator took part in, so that
     # the logs of an epoch are equally long, and empty on all of them or on none.
     logs = [np.array(part.durations) for part in own_comms]

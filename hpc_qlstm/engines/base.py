@@ -9,14 +9,17 @@ training results independent of how samples are spread over ranks.
 from __future__ import annotations
 
 import abc
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.circuits.linear import LinearMap
+from hpc_qlstm.config import EngineConfig
 from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.fused import FusedGroup, GroupMember
+from hpc_qlstm.engines.parameter_shift import contract, jacobian
 from hpc_qlstm.errors import InputError, UnsupportedError
 
 Gradient = Literal["adjoint", "parameter_shift", "spsa"]
@@ -36,26 +39,71 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do: exact or sampled values, its own gradient, precision, size."""
+    """What an engine can do; a class says what its engines can do at most.
 
-    exact: bool
-    gradient: Gradient
-    precision: tuple[str, ...]
-    max_qubits: int
+    exact: values have no sampling error. gradient: its own method, taken unless another is asked
+    for. precision: of the amplitudes. max_qubits: of a circuit. shared: one engine serves all
+    partitions; otherwise each has its own, which stands for a processor, and its table of
+    `engine.backends`. simulated: circuits cost time on this machine and nothing else, so they may
+    be run just to be timed. gaussian: with shots, values have a normal error of 1/sqrt(shots),
+    whatever the value. affine: evaluates affine maps, not circuits.
+    """
+
+    exact: bool = True
+    gradient: Gradient = "parameter_shift"
+    precision: tuple[str, ...] = ("double",)
+    max_qubits: int = 1_000_000
+    shared: bool = True
+    simulated: bool = True
+    gaussian: bool = False
+    affine: bool = False
 
 
 class Engine(abc.ABC):
     """Base of all engines. Engines are local: they know no communicator.
 
+    name: under which it is registered in `registry.engines`. config_keys: the keys of [engine]
+    that it reads, beside those that all engines have. capabilities: of the class, as a
+    configuration is checked by them before an engine is made, and of the engine.
     executions: circuits that the engine has run, each with its own angles, whatever the number of
     shots; a vector-Jacobian product of the adjoint method counts as one. calibrations: circuits
     that were run to measure readout errors, which are not in executions.
     """
 
     name: ClassVar[str]
-    capabilities: Capabilities
+    config_keys: ClassVar[tuple[str, ...]] = ("options",)
+    capabilities: Capabilities = Capabilities()
     executions: int = 0
     calibrations: int = 0
+
+    @classmethod
+    def from_config(cls, config: EngineConfig, seed: int, threads: int) -> Engine:
+        """The engine of one partition, whose settings are `config`. Raises InputError.
+
+        seed: of the training; threads: most threads of this process. By default `config.options`
+        are the arguments of the constructor.
+        """
+        return cls.with_options(**config.options)
+
+    @classmethod
+    def with_options(cls, **options: Any) -> Engine:
+        """The engine with arguments of its constructor. Raises InputError for an unknown one."""
+        allowed = [p for p in inspect.signature(cls).parameters if p not in ("args", "kwargs")]
+        for key in options:
+            if key not in allowed:
+                raise InputError(
+                    f"engine {cls.name}: option {key!r} is not known, "
+                    f"allowed: {', '.join(allowed) or 'none'}"
+                )
+        return cls(**options)
+
+    @classmethod
+    def exact_twin(cls, config: EngineConfig, threads: int) -> Engine:
+        """An engine with exact values and the noise of the one that `config` describes.
+
+        Raises UnsupportedError where nothing here is.
+        """
+        raise UnsupportedError(f"nothing here is exact for the engine {cls.name}")
 
     @abc.abstractmethod
     def expectations_group(
@@ -80,9 +128,9 @@ class Engine(abc.ABC):
         (G, B, n_out), weight gradients (G, B, weight_count) and feature gradients (G, B, D_m).
         This default applies the parameter-shift rule to `expectations_group`.
         """
-        from hpc_qlstm.engines.parameter_shift import vjp_group
-
-        return vjp_group(self, circuit, features, weights, cotangent, draw)
+        outputs, derivative = jacobian(self, circuit, features, weights, draw)
+        assert outputs is not None
+        return outputs, *contract(circuit, features, derivative, cotangent)
 
     def fuse(self, members: Sequence[GroupMember], sets: int) -> FusedGroup | None:
         """Groups of these VQCs, `sets` a partition, in one call a step; None: not this engine."""
@@ -132,7 +180,7 @@ class Engine(abc.ABC):
 
     def check(self, circuit: Circuit) -> None:
         """Raise UnsupportedError when the circuit is beyond this engine."""
-        if isinstance(circuit, LinearMap) != (self.name == "linear"):
+        if isinstance(circuit, LinearMap) != self.capabilities.affine:
             raise UnsupportedError(
                 f"engine {self.name}: affine maps are for engine 'linear', circuits for all others"
             )

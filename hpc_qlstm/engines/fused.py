@@ -74,6 +74,30 @@ class ReverseArrays:
     grad_c: Float | None = None
 
 
+class VqcTape(Protocol):
+    """A group of VQCs on one part of a batch: `forward` for t = 0 .. T-1, then back. Local."""
+
+    def forward(self, t: int, state: Float) -> None:
+        """Step t from the state (B, d_h): fills the first columns of `outputs`."""
+
+    def begin_reverse(self) -> None:
+        """Start the way back over the steps seen."""
+
+    def reverse(self, t: int, cotangents: Float, rows: Float, grad_inputs: Float) -> None:
+        """Step t back, from the cotangents (n, B, d_h) of all partitions' outputs.
+
+        Adds to rows (B, R), the gradients of the weights of all local partitions as in their
+        section of the flat vector; fills the first columns of grad_inputs (B, width).
+        """
+
+    @property
+    def expectations(self) -> list[Float]:
+        """Expectation values (n, B, d_h^(m)) of each partition at the newest step."""
+
+    def release(self) -> None:
+        """The tape is over, and its memory may serve another one."""
+
+
 class FusedCell(Protocol):
     """Gates and LSTM cell of one process, tied to the arrays that collectives send and fill.
 
@@ -93,9 +117,6 @@ class FusedCell(Protocol):
     def state(self, c: Float) -> None:
         """Copy c_T (B, d_h), after the last update."""
 
-    def start_back(self, arrays: ReverseArrays) -> None:
-        """Tie the arrays of the way back."""
-
     def cell_backward(self, t: int) -> None:
         """Cotangents of the gates' outputs at step t."""
 
@@ -112,30 +133,17 @@ class FusedCell(Protocol):
         """`scatter_input_gradients` of step t + 1, then `cell_backward` and `reverse` of step t."""
 
 
-class FusedTape(Protocol):
-    """A group's VQCs on one part of a batch: a `VqcTape` of `hpc_qlstm.model.tape`, and more."""
-
-    def forward(self, t: int, state: Float) -> None:
-        """Step t from the state (B, n): fills the first columns of the outputs."""
-
-    def begin_reverse(self) -> None:
-        """Start the way back."""
-
-    def reverse(self, t: int, cotangents: Float, rows: Float, grad_inputs: Float) -> None:
-        """Step t back; see `VqcTape`."""
-
-    @property
-    def expectations(self) -> list[Float]:
-        """Expectation values (sets, B, n_out) of each member at the newest step."""
+class FusedTape(VqcTape, Protocol):
+    """A `VqcTape` of an engine that updates the LSTM cell too."""
 
     def with_cell(self, arrays: ForwardArrays) -> FusedCell:
         """The gates and the cell in common calls, instead of `forward` and `reverse`."""
 
+    def start_back(self, arrays: ReverseArrays) -> None:
+        """Begin the FusedCell's way back, with these arrays."""
+
     def count(self, steps: int) -> None:
         """This many steps, forward or back, were taken by calls of a FusedCell."""
-
-    def release(self) -> None:
-        """The tape is over: its memory may serve the next one."""
 
 
 class FusedGroup(Protocol):

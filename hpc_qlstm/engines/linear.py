@@ -16,9 +16,7 @@ class LinearEngine(Engine):
     that values do not depend on the samples beside it."""
 
     name: ClassVar[str] = "linear"
-    capabilities = Capabilities(
-        exact=True, gradient="adjoint", precision=("double",), max_qubits=1_000_000
-    )
+    capabilities = Capabilities(gradient="adjoint", affine=True)
 
     def expectations_group(
         self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None

@@ -1,21 +1,23 @@
 """The native engine: this package's C++ kernels, exact statevectors and the adjoint method.
 
 Samples lie side by side in vector registers; a circuit is compiled once to a short program
-(`kernels/program.hpp`) and a plan of passes over its state (`kernels/batch_plan.hpp`,
-`kernels/state_plan.hpp`). Gradients: Jones and Gacon, arXiv 2009.02823. Results of a sample have
-the same bits whatever the batch around it and the number of threads; another instruction set may
-change the last digits.
+(`kernels/compile/program.hpp`) and a plan of passes over its state (`kernels/batch/batch_plan.hpp`,
+`kernels/state/state_plan.hpp`). Gradients: Jones and Gacon, arXiv 2009.02823. Results of a sample
+have the same bits whatever the batch around it and the number of threads; another instruction set
+may change the last digits.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Float, Gate, Weight
+from hpc_qlstm.config import EngineConfig
 from hpc_qlstm.engines.base import Capabilities, Engine
 from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.fused import GroupMember
@@ -52,6 +54,8 @@ class NativeEngine(Engine):
     """
 
     name: ClassVar[str] = "native"
+    config_keys = ("precision",)
+    capabilities = Capabilities(gradient="adjoint", precision=PRECISIONS, max_qubits=_LARGEST)
 
     def __init__(
         self,
@@ -76,10 +80,8 @@ class NativeEngine(Engine):
         self._tile_bits = 0  # the default of the kernels; tests cut small states into many tiles
         self._kernel = find_kernel(isa, precision)
         self.isa = self._kernel.name
-        self.capabilities = Capabilities(
-            exact=True,
-            gradient="adjoint",
-            precision=PRECISIONS,
+        self.capabilities = replace(
+            self.capabilities,
             max_qubits=_max_qubits(
                 self.threads * self._kernel.lanes if mode == "batch" else 1,
                 8 if precision == "single" else 16,
@@ -88,6 +90,11 @@ class NativeEngine(Engine):
         # By identity: hashing a circuit's gates costs more than evaluating it. The entry holds
         # the circuit, so its id stays taken.
         self._plans: dict[int, tuple[Circuit, _Plan]] = {}
+
+    @classmethod
+    def from_config(cls, config: EngineConfig, seed: int, threads: int) -> NativeEngine:
+        """See Engine."""
+        return cls(threads, precision=config.precision)
 
     def expectations_group(
         self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
@@ -204,8 +211,8 @@ def _gate_tuple(gate: Gate) -> tuple[str, int, int, str, int, str, float]:
     match gate.angle:
         case Constant(value):
             return gate.name, target, control, "constant", 0, "identity", float(value)
-        case Weight(index):
-            return gate.name, target, control, "weight", index, "identity", 0.0
+        case Weight(index, scale):
+            return gate.name, target, control, "weight", index, "identity", float(scale)
         case Feature(index, transform, scale):
             return gate.name, target, control, "feature", index, transform, float(scale)
         case None:

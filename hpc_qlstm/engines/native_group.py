@@ -2,7 +2,8 @@
 
 One call of the extension a time step picks the features of all partitions, evaluates their circuits
 and packs the outputs, where a call of `NativeEngine` for each partition costs microseconds of
-Python and copies. The arithmetic is the engine's own, bit for bit (`kernels/partition_sweep.hpp`).
+Python and copies. The arithmetic is the engine's own, bit for bit
+(`kernels/lstm/partition_sweep.hpp`).
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ class NativeGroup:
         self.seconds = 0.0
         self.output_counts = [member.circuit.outputs for member in members]
         self.members = [
-            (
-                plan,
-                list(member.picks),
-                member.weights.start,
-                member.rows_begin,
-                member.outputs.start,
+            extension.Member(
+                plan=plan,
+                picks=member.picks,
+                weights_begin=member.weights.start,
+                rows_begin=member.rows_begin,
+                output_begin=member.outputs.start,
             )
             for plan, member in zip(plans, members, strict=True)
         ]
@@ -93,7 +94,7 @@ class NativeTape:
         # Executions that a time step counts for: forward, or one adjoint product for each.
         self._counted, self._calls = len(group.members) * group.sets * x.shape[0], 0
 
-    def with_cell(self, arrays: ForwardArrays) -> NativeCell:
+    def with_cell(self, arrays: ForwardArrays) -> extension.CellSweep:
         """See FusedTape."""
         cell = self._cell
         cell.start(
@@ -102,7 +103,16 @@ class NativeTape:
         )  # fmt: skip
         if arrays.h0 is not None and arrays.c0 is not None:
             cell.set_state(arrays.h0, arrays.c0)
-        return NativeCell(cell)
+        return cell
+
+    def start_back(self, arrays: ReverseArrays) -> None:
+        """See FusedTape."""
+        self._cell.start_back(
+            arrays.grad_outputs, arrays.rows, arrays.grad_inputs, arrays.gathered, arrays.columns,
+            arrays.hidden_begin, arrays.cotangents, arrays.grad_x,
+        )  # fmt: skip
+        if arrays.grad_h is not None and arrays.grad_c is not None:
+            self._cell.set_grad_state(arrays.grad_h, arrays.grad_c)
 
     def count(self, steps: int) -> None:
         """See FusedTape."""
@@ -133,24 +143,3 @@ class NativeTape:
     def release(self) -> None:
         """See FusedTape."""
         self._group.end(self._sweeps, self._calls)
-
-
-class NativeCell:
-    """A `FusedCell` of the native engine: the extension's own calls (`kernels/cell_sweep.hpp`)."""
-
-    def __init__(self, cell: extension.CellSweep) -> None:
-        self._cell = cell
-        self.evaluate, self.update = cell.evaluate, cell.update
-        self.cell_backward, self.reverse = cell.cell_backward, cell.reverse
-        self.forward_step, self.backward_step = cell.forward_step, cell.backward_step
-        self.scatter_input_gradients = cell.scatter_input_gradients
-        self.state, self.grad_state = cell.state, cell.grad_state
-
-    def start_back(self, arrays: ReverseArrays) -> None:
-        """See FusedCell."""
-        self._cell.start_back(
-            arrays.grad_outputs, arrays.rows, arrays.grad_inputs, arrays.gathered, arrays.columns,
-            arrays.hidden_begin, arrays.cotangents, arrays.grad_x,
-        )  # fmt: skip
-        if arrays.grad_h is not None and arrays.grad_c is not None:
-            self._cell.set_grad_state(arrays.grad_h, arrays.grad_c)

@@ -2,24 +2,42 @@
 
 The paper's section II.E: df/dtheta = (f(theta + pi/2) - f(theta - pi/2)) / 2, exact for every
 RX, RY and RZ angle. Encoding angles are shifted like weights; the chain rule through their
-transform gives the gradients of the features. All evaluations go to the engine in one call.
+transform gives the gradients of the features. Every use of a weight is an angle of its own: the
+two halves of a controlled rotation take four evaluations, which the chain rule adds up with their
+factors. All evaluations go to the engine in one call.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.draw import Draw
 
-if TYPE_CHECKING:
-    from hpc_qlstm.engines.base import Engine
+
+class Evaluator(Protocol):
+    """What gives expectation values, as every `Engine` does."""
+
+    def expectations_group(
+        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+    ) -> Float:
+        """See `Engine.expectations_group`."""
+
+
+def shifted(angles: Float) -> Float:
+    """The angles (.., A) themselves, then with each shifted up and down: (1 + 2 A, .., A)."""
+    count = angles.shape[-1]
+    points = np.repeat(angles[None], 1 + 2 * count, axis=0)
+    for j in range(count):
+        points[1 + 2 * j, ..., j] += np.pi / 2
+        points[2 + 2 * j, ..., j] -= np.pi / 2
+    return points
 
 
 def jacobian(
-    engine: Engine,
+    engine: Evaluator,
     circuit: Circuit,
     features: Float,
     weights: Float,
@@ -36,10 +54,7 @@ def jacobian(
     groups, batch, count = weights.shape[0], features.shape[0], circuit.angle_count
     angles = np.stack([circuit.angles(features, w) for w in weights])
     first = int(with_outputs)
-    points = np.repeat(angles[None], first + 2 * count, axis=0)
-    for j in range(count):
-        points[first + 2 * j, ..., j] += np.pi / 2
-        points[first + 2 * j + 1, ..., j] -= np.pi / 2
+    points = shifted(angles)[1 - first :]
     values = engine.expectations_group(
         circuit.angle_form,
         points.reshape(len(points) * groups * batch, count),
@@ -61,18 +76,3 @@ def contract(
     by_angle = (derivative * cotangent[:, :, None, :]).sum(axis=-1)
     rows = [circuit.pull_back(features, by_angle[g]) for g in range(cotangent.shape[0])]
     return np.stack([w for w, _ in rows]), np.stack([x for _, x in rows])
-
-
-def vjp_group(
-    engine: Engine,
-    circuit: Circuit,
-    features: Float,
-    weights: Float,
-    cotangent: Float,
-    draw: Draw | None = None,
-) -> tuple[Float, Float, Float]:
-    """`Engine.vjp_group` by the parameter-shift rule."""
-    outputs, derivative = jacobian(engine, circuit, features, weights, draw)
-    assert outputs is not None
-    to_weights, to_features = contract(circuit, features, derivative, cotangent)
-    return outputs, to_weights, to_features

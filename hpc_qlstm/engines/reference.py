@@ -7,24 +7,14 @@ sweep that takes the gates off again, and d<O>/dangle = Im <lambda| P |psi> at e
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Float, Gate
+from hpc_qlstm.circuits.gates import PAULI, PRIMITIVES, Complex
 from hpc_qlstm.engines.base import Capabilities, Engine
 from hpc_qlstm.engines.draw import Draw
-
-Complex = NDArray[np.complex128]
-
-_H = np.array([[1, 1], [1, -1]], dtype=complex) / np.sqrt(2)
-_PAULI = {
-    "rx": np.array([[0, 1], [1, 0]], dtype=complex),
-    "ry": np.array([[0, -1j], [1j, 0]]),
-    "rz": np.array([[1, 0], [0, -1]], dtype=complex),
-}
-_X = _PAULI["rx"]
 
 
 def _apply(matrix: Complex, state: Complex, qubit: int) -> Complex:
@@ -36,24 +26,18 @@ def _apply(matrix: Complex, state: Complex, qubit: int) -> Complex:
 
 def _apply_gate(gate: Gate, angle: Float | None, state: Complex) -> Complex:
     """The gate applied to the batch; `angle` (B,) for rotations."""
+    kind = PRIMITIVES[gate.name]
+    matrix, target = kind.matrix, gate.qubits[-1]
     if angle is not None:
         identity = np.eye(2)
         cos, sin = np.cos(angle / 2)[:, None, None], np.sin(angle / 2)[:, None, None]
-        return _apply(cos * identity - 1j * sin * _PAULI[gate.name], state, gate.qubits[0])
-    if gate.name == "h":
-        return _apply(_H, state, gate.qubits[0])
-    if gate.name == "x":
-        return _apply(_X, state, gate.qubits[0])
-    control, target = gate.qubits
+        matrix = cos * identity - 1j * sin * matrix
+    if kind.qubits == 1:
+        return _apply(matrix, state, target)
+    control = gate.qubits[0]
     state = state.copy()
-    on = [slice(None)] * state.ndim
-    on[1 + control] = 1  # type: ignore[call-overload]
-    if gate.name == "cz":
-        on[1 + target] = 1  # type: ignore[call-overload]
-        state[tuple(on)] *= -1
-    else:
-        axis = 1 + target - (control < target)
-        state[tuple(on)] = np.flip(state[tuple(on)], axis=axis)
+    on = (slice(None),) * (1 + control) + (1,)
+    state[on] = _apply(matrix, state[on], target - (control < target))
     return state
 
 
@@ -61,9 +45,8 @@ class ReferenceEngine(Engine):
     """Exact statevector simulation in NumPy, complex128, adjoint gradient."""
 
     name: ClassVar[str] = "reference"
-    capabilities = Capabilities(
-        exact=True, gradient="adjoint", precision=("double",), max_qubits=20
-    )
+    config_keys = ()
+    capabilities = Capabilities(gradient="adjoint", max_qubits=20)
 
     def expectations_group(
         self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
@@ -94,14 +77,11 @@ class ReferenceEngine(Engine):
 
     def _run(self, circuit: Circuit, features: Float, weights: Float) -> Complex:
         batch = features.shape[0]
-        angles = circuit.angles(features, weights)
         state = np.zeros((batch,) + (2,) * circuit.qubits, dtype=complex)
         state[(slice(None),) + (0,) * circuit.qubits] = 1
-        column = 0
-        for gate in circuit.gates:
-            angle, step = _angle_of(gate, angles, column)
+        angles = _by_gate(circuit, circuit.angles(features, weights))
+        for gate, angle in zip(circuit.gates, angles, strict=True):
             state = _apply_gate(gate, angle, state)
-            column += step
         return state
 
     def _outputs(self, circuit: Circuit, state: Complex) -> Float:
@@ -118,27 +98,28 @@ class ReferenceEngine(Engine):
         bra = np.zeros_like(state)
         for k in range(circuit.outputs):
             shape = (state.shape[0],) + (1,) * circuit.qubits
-            bra += cotangent[:, k].reshape(shape) * _apply(_PAULI["rz"], state, k)
+            bra += cotangent[:, k].reshape(shape) * _apply(PAULI["Z"], state, k)
         gradient = np.zeros_like(angles)
-        column = angles.shape[1]
+        columns = {n: j for j, n in enumerate(circuit.variable_gates)}
         axes = tuple(range(1, state.ndim))
-        for gate in reversed(circuit.gates):
-            variable = gate.angle is not None and not isinstance(gate.angle, Constant)
-            column -= variable
-            angle, _ = _angle_of(gate, angles, column)
-            if variable:
-                turned = _apply(_PAULI[gate.name], state, gate.qubits[0])
-                gradient[:, column] = np.sum(np.conj(bra) * turned, axis=axes).imag
-            inverse: Any = None if angle is None else -angle
+        by_gate = _by_gate(circuit, angles)
+        for n, gate in reversed(list(enumerate(circuit.gates))):
+            if n in columns:
+                turned = _apply(PRIMITIVES[gate.name].matrix, state, gate.qubits[0])
+                gradient[:, columns[n]] = np.sum(np.conj(bra) * turned, axis=axes).imag
+            angle = by_gate[n]
+            inverse = None if angle is None else -angle
             state = _apply_gate(gate, inverse, state)
             bra = _apply_gate(gate, inverse, bra)
         return gradient
 
 
-def _angle_of(gate: Gate, angles: Float, column: int) -> tuple[Float | None, int]:
-    """The gate's angle (B,) and whether it takes a column of the variable angles."""
-    if gate.angle is None:
-        return None, 0
-    if isinstance(gate.angle, Constant):
-        return np.full(angles.shape[0], gate.angle.value), 0
-    return angles[:, column], 1
+def _by_gate(circuit: Circuit, angles: Float) -> list[Float | None]:
+    """The angles (B,) of every gate, None where it has none, from the variable ones (B, A)."""
+    found: list[Float | None] = [
+        np.full(len(angles), gate.angle.value) if isinstance(gate.angle, Constant) else None
+        for gate in circuit.gates
+    ]
+    for n, column in zip(circuit.variable_gates, angles.T, strict=True):
+        found[n] = column
+    return found

@@ -5,14 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config import MitigationConfig
 from hpc_qlstm.config_io import section_from
-from hpc_qlstm.engines.base import Engine
+from hpc_qlstm.engines.base import Capabilities, Engine
 from hpc_qlstm.engines.draw import CALIBRATION, CALLS, Draw
 from hpc_qlstm.engines.mitigation import Mitigation, ReadoutCorrection, create_mitigation
 from hpc_qlstm.errors import EngineError, InputError
@@ -25,8 +25,17 @@ class BackendEngine(Engine):
     """Base of the engines that run Qiskit circuits, exact or with shots; gradients by shifts.
 
     shots: of each circuit, 0 for exact values; seed: of everything that is drawn; mitigation: a
-    MitigationConfig or its keys. Subclasses evaluate bound circuits at a noise scale.
+    MitigationConfig or its keys. Subclasses evaluate bound circuits at a noise scale. Each
+    partition has an engine of its own, as each has a processor.
     """
+
+    config_keys: ClassVar[tuple[str, ...]] = (
+        "shots",
+        "mitigation",
+        "optimization_level",
+        "options",
+    )
+    capabilities = Capabilities(shared=False)
 
     def __init__(
         self, shots: int, seed: int, mitigation: MitigationConfig | Mapping[str, Any] | None

@@ -14,19 +14,16 @@ samples and steps averages the noise that one direction for all weights would le
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.draw import SIGNS, Draw
-
-if TYPE_CHECKING:
-    from hpc_qlstm.engines.base import Engine
+from hpc_qlstm.engines.parameter_shift import Evaluator
 
 
 def jacobian(
-    engine: Engine,
+    engine: Evaluator,
     circuit: Circuit,
     features: Float,
     weights: Float,

@@ -1,7 +1,7 @@
 """The LSTM cell update of the paper's equations 1 to 5 and 8, and its derivative.
 
-The arithmetic is the extension's (`kernels/cell_kernel.cpp`): element-wise operations alone, so
-that values do not depend on the batch around a sample.
+The arithmetic is the extension's (`kernels/lstm/cell_kernel.cpp`): element-wise operations alone,
+so that values do not depend on the batch around a sample.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.engines.linear import LinearEngine
 from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.losses import Loss
 from hpc_qlstm.model.qlstm import QLSTM
 from hpc_qlstm.partition import Order, Partition
 
@@ -21,6 +22,7 @@ def classical_lstm(
     partition: Partition | None = None,
     *,
     sequence: bool = False,
+    loss: str | Loss = "mse",
 ) -> QLSTM:
     """An LSTM with affine gates, to be used like a QLSTM. Raises InputError for wrong sizes.
 
@@ -36,6 +38,7 @@ def classical_lstm(
         partition=parts,
         engine=LinearEngine(),
         sequence=sequence,
+        loss=loss,
         circuits=[
             LinearMap.of(len(inputs), outputs)
             for inputs, outputs in zip(parts.inputs, parts.outputs, strict=True)

@@ -2,7 +2,7 @@
 
 The model is written once, for one process and for many. It computes the partitions that are here,
 packs what others need, and asks an Exchange for the rest. This module has the protocol and its
-trivial implementation; the one over MPI is in `hpc_qlstm.parallel.exchange`.
+trivial implementation; the one over MPI is in `hpc_qlstm.distributed.exchange`.
 
 A batch may be cut into microbatches that go through the time steps side by side (`slot` is their
 number), so that the messages of one travel while another one computes.
@@ -10,70 +10,105 @@ number), so that the messages of one travel while another one computes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.native.numerics import ColumnList, add_columns, column_list
+from hpc_qlstm.native.numerics import ColumnList, add_columns, column_list, merge_columns
 
 Columns = Sequence[Sequence[int]]
 """For each partition the columns of its inputs in a vector, for example of I_m in v_t."""
 
 
-class OutputsGather(Protocol):
-    """Outputs of a group of VQCs, from the local partitions to all of them."""
+class Transport(Protocol):
+    """Brings what every rank of a group sends to all of them."""
 
     send: Float
-    """(n, B, width): the local partitions' outputs (n, B, d_h^(m)) go to its first columns."""
-
-    received: Float
-    """(P, n, B, width): what every rank has sent, after `collect`."""
-    counts: Sequence[int]
-    """How many columns of it are outputs, for each rank."""
+    """(...): this rank's part."""
+    receive: Float
+    """(P, ...): every rank's, after `finish`, and valid until the next start."""
 
     def start(self) -> None:
         """`send` is filled, and may travel. Collective."""
 
-    def collect(self) -> None:
-        """`received` is filled afterwards, and valid until the next start. Collective."""
+    def finish(self) -> None:
+        """`receive` is filled afterwards. Collective."""
+
+
+class Here:
+    """The transport of a process that has all partitions."""
+
+    def __init__(self, *shape: int) -> None:
+        self.send: Float = np.empty(shape)
+        self.receive: Float = self.send[None]
+
+    def start(self) -> None:
+        """See Transport."""
+
+    def finish(self) -> None:
+        """See Transport."""
+
+
+class Outputs:
+    """Outputs of a group of VQCs, from the local partitions to all of them.
+
+    send (n, B, width): the local partitions' outputs (n, B, d_h^(m)) go to its first columns;
+    received (P, n, B, width): of every rank, after `collect`; counts: how many of its columns are
+    outputs, for each rank.
+    """
+
+    def __init__(self, transport: Transport, counts: Sequence[int]) -> None:
+        self.send, self.received, self.counts = transport.send, transport.receive, counts
+        self.start, self.collect = transport.start, transport.finish
+        alone = len(counts) == 1
+        self._merged = self.send if alone else np.empty((*self.send.shape[:-1], sum(counts)))
 
     def finish(self, needed: bool = True) -> Float:
         """`collect`, then outputs (n, B, d_h) of all partitions; not filled where not `needed`."""
+        self.collect()
+        if needed and self._merged is not self.send:
+            merge_columns(self.received, self.counts, self._merged)
+        return self._merged
 
 
-class InputsGather(Protocol):
-    """Gradients by what the partitions' VQCs read, from the local ones to all of them."""
+class Inputs:
+    """Gradients by what the partitions' VQCs read, from the local ones to all of them.
 
-    send: Float
-    """(B, width): the local partitions' gradients (B, D_m) go to its first columns."""
-    received: Float
-    """(P, B, width): what every rank has sent, after `collect`."""
-    columns: ColumnList
-    """Where its columns go in sums (B, n), in partition order."""
+    send (B, width): the local partitions' gradients (B, D_m) go to its first columns; received
+    (P, B, width): of every rank, after `collect`; columns: where its columns go in sums (B, n), in
+    partition order.
+    """
 
-    def start(self) -> None:
-        """`send` is filled, and may travel. Collective."""
-
-    def collect(self) -> None:
-        """`received` is filled afterwards, and valid until the next start. Collective."""
+    def __init__(self, transport: Transport, columns: ColumnList) -> None:
+        self.send, self.received, self.columns = transport.send, transport.receive, columns
+        self.start, self.collect = transport.start, transport.finish
 
     def finish(self, sums: Float | None) -> None:
         """`collect`, then add every partition's gradient to sums (B, n), if given."""
+        self.collect()
+        if sums is not None:
+            add_columns(self.received, self.columns, sums)
 
 
-class Shared(Protocol):
-    """An array that the rank that updates the cell fills, and that all ranks of the row need."""
+class Shared:
+    """An array that the rank that updates the cell fills, and that all ranks of the group need.
 
-    buffer: Float
+    share: gives everybody what rank 0 of the group has in it; None where every rank fills it.
+    """
+
+    def __init__(self, buffer: Float, share: Callable[[Float], None] | None = None) -> None:
+        self.buffer, self._share = buffer, share
 
     def share(self) -> None:
-        """Give everybody what rank 0 of the row has in the buffer. Collective."""
+        """Give everybody what rank 0 of the group has in the buffer. Collective."""
+        if self._share is not None:
+            self._share(self.buffer)
 
 
 class Exchange(Protocol):
-    """One row of ranks that together own all partitions. Every method is collective on the row."""
+    """A group of ranks that together own all partitions. Its methods are collective on it."""
 
     @property
     def partitions(self) -> range:
@@ -85,9 +120,9 @@ class Exchange(Protocol):
 
     @property
     def broadcasts(self) -> bool:
-        """Whether other ranks of the row get the cell's values from this one."""
+        """Whether other ranks of the group get the cell's values from this one."""
 
-    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> OutputsGather:
+    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> Outputs:
         """The gathering of outputs of groups of `sets` VQCs a partition.
 
         early: messages begin when their data are there, to travel during computation.
@@ -95,7 +130,7 @@ class Exchange(Protocol):
 
     def inputs(
         self, slot: int, batch: int, *, of_state: bool = False, early: bool = False
-    ) -> InputsGather:
+    ) -> Inputs:
         """The gathering of gradients of v_t; of_state: of o*tanh(c_t), by the extra VQCs."""
 
     def shared(self, slot: int, sets: int, batch: int) -> Shared:
@@ -119,55 +154,17 @@ class LocalExchange:
             for columns in self._columns
         ]
 
-    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> OutputsGather:
+    def outputs(self, slot: int, sets: int, batch: int, *, early: bool = False) -> Outputs:
         """See Exchange."""
-        return _LocalOutputs(np.empty((sets, batch, self._hidden_size)))
+        return Outputs(Here(sets, batch, self._hidden_size), [self._hidden_size])
 
     def inputs(
         self, slot: int, batch: int, *, of_state: bool = False, early: bool = False
-    ) -> InputsGather:
+    ) -> Inputs:
         """See Exchange."""
         width = sum(map(len, self._columns[of_state]))
-        return _LocalInputs(np.empty((batch, width)), self._lists[of_state])
+        return Inputs(Here(batch, width), self._lists[of_state])
 
     def shared(self, slot: int, sets: int, batch: int) -> Shared:
         """See Exchange."""
-        return _LocalShared(np.empty((sets, batch, self._hidden_size)))
-
-
-class _LocalOutputs:
-    def __init__(self, send: Float) -> None:
-        self.send, self.received = send, send[None]
-        self.counts: Sequence[int] = [send.shape[2]]
-
-    def start(self) -> None:
-        pass
-
-    def collect(self) -> None:
-        pass
-
-    def finish(self, needed: bool = True) -> Float:
-        return self.send
-
-
-class _LocalInputs:
-    def __init__(self, send: Float, columns: ColumnList) -> None:
-        self.send, self.received, self.columns = send, send[None], columns
-
-    def start(self) -> None:
-        pass
-
-    def collect(self) -> None:
-        pass
-
-    def finish(self, sums: Float | None) -> None:
-        if sums is not None:
-            add_columns(self.received, self.columns, sums)
-
-
-class _LocalShared:
-    def __init__(self, buffer: Float) -> None:
-        self.buffer = buffer
-
-    def share(self) -> None:
-        pass
+        return Shared(np.empty((sets, batch, self._hidden_size)))

@@ -85,7 +85,7 @@ class FusedCellTape:
         if with_inputs:
             self.grad_x = np.empty(self._x_shape)
         grad_h, grad_c = (cotangents.state if self._updates else None) or (None, None)
-        self._cell.start_back(
+        self.gates.start_back(
             ReverseArrays(
                 np.ascontiguousarray(cotangents.outputs),
                 rows,

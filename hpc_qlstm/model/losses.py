@@ -88,3 +88,7 @@ class SquaredError(Loss):
             by_sample(outputs), weight, bias, target, 2.0 * scale, values, grad_hidden, rows
         )
         return ReadoutLoss(values, by_step(grad_hidden), rows)
+
+
+LOSSES = {"mse": SquaredError}
+"""The built-in losses by name."""

@@ -1,7 +1,7 @@
 """The linear readout of the layer's outputs, independent of how a batch is split.
 
 A matrix product from BLAS may round differently for different batch sizes; these sums run over the
-hidden units of one sample in a fixed order (`kernels/batch_sums.hpp`).
+hidden units of one sample in a fixed order (`kernels/lstm/readout.hpp`).
 """
 
 from __future__ import annotations

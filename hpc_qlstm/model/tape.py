@@ -11,6 +11,7 @@ from typing import Protocol
 
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines.base import Gradient
+from hpc_qlstm.engines.fused import VqcTape
 
 State = tuple[Float, Float]
 """(h, c) of an LSTM cell, each (B, d_h)."""
@@ -94,30 +95,6 @@ class Cotangents:
 
     outputs: Float
     state: State | None = None
-
-
-class VqcTape(Protocol):
-    """A group of VQCs on one part of a batch: `forward` for t = 0 .. T-1, then back. Local."""
-
-    def forward(self, t: int, state: Float) -> None:
-        """Step t from the state (B, d_h): fills the first columns of `outputs`."""
-
-    def begin_reverse(self) -> None:
-        """Start the way back over the steps seen."""
-
-    def reverse(self, t: int, cotangents: Float, rows: Float, grad_inputs: Float) -> None:
-        """Step t back, from the cotangents (n, B, d_h) of all partitions' outputs.
-
-        Adds to rows (B, R), the gradients of the weights of all local partitions as in their
-        section of the flat vector; fills the first columns of grad_inputs (B, width).
-        """
-
-    @property
-    def expectations(self) -> list[Float]:
-        """Expectation values (n, B, d_h^(m)) of each partition at the newest step."""
-
-    def release(self) -> None:
-        """The tape is over, and its memory may serve another one."""
 
 
 class CellTape(Protocol):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.base import Engine, Gradient
-from hpc_qlstm.engines.fused import FusedGroup, GroupMember
+from hpc_qlstm.engines.fused import FusedGroup, GroupMember, VqcTape
 from hpc_qlstm.errors import EngineError
 from hpc_qlstm.model.engine_tape import EngineTape, GroupLog, GroupSpec
-from hpc_qlstm.model.tape import Place, VqcTape
+from hpc_qlstm.model.tape import Place
 from hpc_qlstm.model.weights import Group, WeightLayout
 
 

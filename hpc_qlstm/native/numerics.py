@@ -1,4 +1,4 @@
-"""Sums in a fixed order, the readout and Adam: `kernels/batch_sums.hpp` seen from Python.
+"""Sums in a fixed order, the readout and Adam: `kernels/lstm/` seen from Python.
 
 All are local, fill arrays that the caller gives, and raise ValueError for arrays of other sizes.
 """

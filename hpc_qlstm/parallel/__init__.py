@@ -1,5 +1,4 @@
-"""Ranks: communicators, the process grid, and how they agree. `exchange`, which needs the compiled
-extension, is imported from its own module: a command is to say that the extension is missing."""
+"""Ranks: communicators, the process grid, and how they agree."""
 
 from hpc_qlstm.parallel.agree import ending_all, on_root, together
 from hpc_qlstm.parallel.communicator import Communicator, SerialCommunicator, Traffic

@@ -57,7 +57,7 @@ def _out_of_memory(error: MemoryError) -> HpcQlstmError:
 def _raise_first(errors: list[HpcQlstmError | None]) -> None:
     for rank, error in enumerate(errors):
         if error is not None:
-            error.shared = True  # type: ignore[attr-defined]
+            error.shared = True
             if rank and not isinstance(error, InputError):
                 error.args = (f"rank {rank}: {error}",)
             raise error
@@ -75,7 +75,7 @@ def ending_all(comm: Communicator) -> Iterator[None]:
         yield
     except BaseException as raised:
         error = _out_of_memory(raised) if isinstance(raised, MemoryError) else raised
-        if comm.size == 1 or getattr(error, "shared", False):
+        if comm.size == 1 or (isinstance(error, HpcQlstmError) and error.shared):
             raise error from raised.__cause__
         if comm.rank:
             # Where all ranks have the same trouble, one message is enough: rank 0's, which ends

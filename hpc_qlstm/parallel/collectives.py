@@ -8,7 +8,7 @@ changes what arrives.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from hpc_qlstm.parallel.communicator import Communicator
 
 Kind = Literal["blocking", "persistent"]
-
-
-class Request(Protocol):
-    """A collective under way, as MPI's requests are; `Start` is for persistent ones alone."""
-
-    def Start(self) -> None:
-        """Begin it."""
-
-    def Wait(self) -> Any:
-        """Until it is over."""
 
 
 class Gather:
@@ -46,7 +36,7 @@ class Gather:
         self._comm, self._early = comm, early
         self.send, self.receive = send, receive
         self._prepared = comm.prepare_allgather(send, receive) if kind == "persistent" else None
-        self._request: Request | None = None
+        self._request: Any = None
         if not early and self._prepared is None:  # the usual way, with nothing in between
             self.finish = partial(comm.allgather, send, receive)  # type: ignore[method-assign]
 
@@ -57,11 +47,7 @@ class Gather:
 
     def finish(self) -> None:
         """`receive` is filled afterwards."""
-        if self._request is not None:
-            self._comm.finish_allgather(self._request, self.send.nbytes)
-            self._request = None
-        elif self._prepared is not None:
-            request = self._comm.start_allgather(self.send, self.receive, self._prepared)
-            self._comm.finish_allgather(request, self.send.nbytes)
-        else:
-            self._comm.allgather(self.send, self.receive)
+        if self._request is None:
+            self._request = self._comm.start_allgather(self.send, self.receive, self._prepared)
+        self._comm.finish_allgather(self._request, self.send.nbytes)
+        self._request = None

@@ -25,20 +25,6 @@ class Traffic:
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(self.collectives + other.collectives, self.bytes + other.bytes)
 
-    def times(self, count: int) -> Traffic:
-        """So much of it."""
-        return Traffic(count * self.collectives, count * self.bytes)
-
-    @classmethod
-    def allgather(cls, ranks: int, part: int) -> Traffic:
-        """An Allgather of parts of so many bytes."""
-        return cls(1, ranks * (ranks - 1) * part)
-
-    @classmethod
-    def bcast(cls, ranks: int, size: int) -> Traffic:
-        """A Bcast of so many bytes."""
-        return cls(1, (ranks - 1) * size)
-
 
 class Communicator(Protocol):
     """Ranks 0 .. size-1 that act together. `durations` logs the seconds of each array call, `moved`

@@ -1,9 +1,9 @@
 """Which rank owns which partitions and which part of a batch. Pure functions of sizes.
 
-R replicas of a row of P / R ranks, which has no more ranks than there are partitions; every batch
-is split over the replicas, the partitions over the ranks of a row by their costs. Unless told
-otherwise there are as few replicas as possible: P <= M makes one row of P ranks, P = R * M makes
-R rows of M ranks.
+A group of ranks holds one copy of all partitions. P ranks make R groups, the replicas, of P / R
+ranks each, which are no more than there are partitions; every batch is split over the replicas, the
+partitions over the ranks of a group by their costs. Unless told otherwise there are as few replicas
+as possible: P <= M makes one group of P ranks, P = R * M makes R groups of M ranks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hpc_qlstm.errors import InputError
 
 @dataclass(frozen=True)
 class ProcessGrid:
-    """One rank's place: replica and position in the row, and the partitions of every position."""
+    """One rank's place: replica and position in the group, and the partitions of every position."""
 
     replicas: int
     replica: int
@@ -24,14 +24,18 @@ class ProcessGrid:
     blocks: tuple[range, ...]
 
     @property
-    def row_size(self) -> int:
-        """Ranks in a row."""
+    def group_size(self) -> int:
+        """Ranks in a group."""
         return len(self.blocks)
 
     @property
     def partitions(self) -> range:
         """This rank's partitions."""
         return self.blocks[self.position]
+
+    def busiest(self, costs: Sequence[float]) -> range:
+        """The partitions of the rank of a group with most to compute, by each partition's cost."""
+        return max(self.blocks, key=lambda block: sum(costs[m] for m in block))
 
 
 def process_grid(
@@ -59,9 +63,9 @@ def process_grid(
             f"parallel.replicas is {replicas}, which does not fit {size} ranks and {count} "
             f"partitions, allowed: {allowed}"
         )
-    row_size = size // replicas
-    blocks = tuple(balanced_blocks(costs, row_size))
-    return ProcessGrid(replicas, rank // row_size, rank % row_size, blocks)
+    group_size = size // replicas
+    blocks = tuple(balanced_blocks(costs, group_size))
+    return ProcessGrid(replicas, rank // group_size, rank % group_size, blocks)
 
 
 def allowed_replicas(size: int, count: int) -> list[int]:

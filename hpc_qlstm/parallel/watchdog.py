@@ -2,10 +2,10 @@
 
 MPI waits for ever for a rank that is stopped (SIGSTOP, a machine that hangs, a process in swap).
 Here every rank sends a sign of life to the next one, in a ring, by datagrams from a thread that
-needs no Python (`kernels/heartbeat.hpp`), so that long computations are not taken for silence. A
-rank that has waited in a collective for longer than the limit looks at its predecessor: when that
-has been silent as long, it says so and aborts. Where datagrams do not get through between two nodes
-the predecessor is never heard, and never accused.
+needs no Python (`kernels/system/heartbeat.hpp`), so that long computations are not taken for
+silence. A rank that has waited in a collective for longer than the limit looks at its predecessor:
+when that has been silent as long, it says so and aborts. Where datagrams do not get through between
+two nodes the predecessor is never heard, and never accused.
 """
 
 from __future__ import annotations

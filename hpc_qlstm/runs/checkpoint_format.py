@@ -80,7 +80,8 @@ def user_block(digest: str) -> bytes:
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on. Imports none of them."""
     versions = {"python": platform.python_version()}
-    for name in ("hpc-qlstm", "numpy", "scipy", "h5py", "mpi4py", "qiskit", "qiskit-aer"):
+    aer = ("qiskit-aer", "qiskit-aer-gpu")  # two builds of one package
+    for name in ("hpc-qlstm", "numpy", "scipy", "h5py", "mpi4py", "qiskit", *aer):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions

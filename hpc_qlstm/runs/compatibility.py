@@ -22,6 +22,7 @@ from hpc_qlstm.runs.checkpoint_format import Checkpoint
 _TRAINING_KEYS = (
     "batch_size",
     "shuffle",
+    "loss",
     "optimizer",
     "momentum",
     "alpha",

@@ -1,8 +1,8 @@
 """Checkpoints are written while training goes on, and old ones let go.
 
 Most of a checkpoint's time is spent waiting for the disk to say that the bytes are there. A thread
-without Python (`kernels/file_writer.hpp`) does that: a thread of Python would hold up training at
-each of its system calls, for the interpreter's lock.
+without Python (`kernels/system/file_writer.hpp`) does that: a thread of Python would hold up
+training at each of its system calls, for the interpreter's lock.
 
 Where epochs take milliseconds, a checkpoint after each would keep a processor busy with the file
 system. So a checkpoint may wait, in memory, for those after it, and by the time that it would be

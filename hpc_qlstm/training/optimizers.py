@@ -8,9 +8,11 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
+from hpc_qlstm import registry
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import TrainingConfig
 from hpc_qlstm.errors import InputError
@@ -18,11 +20,21 @@ from hpc_qlstm.native import numerics
 
 
 class Optimizer(abc.ABC):
-    """Base: a step count and named state arrays (n,)."""
+    """Base: a step count and named state arrays (n,); found by name in `registry.optimizers`.
+
+    config_keys: the keys of [training] that the constructor takes, after the size.
+    """
+
+    config_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, size: int, *names: str) -> None:
         self.steps = 0
         self.state: dict[str, Float] = {name: np.zeros(size) for name in names}
+
+    @classmethod
+    def from_config(cls, config: TrainingConfig, size: int) -> Optimizer:
+        """The optimizer of `size` weights with the configured settings."""
+        return cls(size, *(getattr(config, key) for key in cls.config_keys))
 
     def step(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         """Update the weights (n,) in place with a gradient (n,)."""
@@ -52,6 +64,8 @@ class Optimizer(abc.ABC):
 class SGD(Optimizer):
     """Stochastic gradient descent; with momentum, b <- momentum b + g and w <- w - lr b."""
 
+    config_keys = ("momentum",)
+
     def __init__(self, size: int, momentum: float = 0.0) -> None:
         super().__init__(size, *(["momentum"] if momentum else []))
         self._momentum = momentum
@@ -67,6 +81,8 @@ class SGD(Optimizer):
 
 class RMSProp(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; w <- w - lr g / (sqrt(s) + eps), with optional momentum."""
+
+    config_keys = ("alpha", "epsilon", "momentum")
 
     def __init__(
         self, size: int, alpha: float = 0.99, epsilon: float = 1e-8, momentum: float = 0.0
@@ -90,6 +106,8 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, arXiv 1412.6980) with bias correction."""
 
+    config_keys = ("beta1", "beta2", "epsilon")
+
     def __init__(
         self, size: int, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
     ) -> None:
@@ -110,13 +128,14 @@ class Adam(Optimizer):
         )
 
 
+OPTIMIZERS = {"adam": Adam, "rmsprop": RMSProp, "sgd": SGD}
+"""The built-in optimizers by name."""
+
+
 def create_optimizer(config: TrainingConfig, size: int) -> Optimizer:
     """The configured optimizer for `size` weights."""
-    if config.optimizer == "sgd":
-        return SGD(size, config.momentum)
-    if config.optimizer == "rmsprop":
-        return RMSProp(size, config.alpha, config.epsilon, config.momentum)
-    return Adam(size, config.beta1, config.beta2, config.epsilon)
+    made: Optimizer = registry.optimizers[config.optimizer].from_config(config, size)
+    return made
 
 
 def clip(gradient: Float, largest_norm: float) -> None:

@@ -163,7 +163,7 @@ class Trainer:
         state, local = self.state, self.model.local
         seconds = perf_counter() - start, local.seconds
         jobs = [asdict(job) for engine in local.engines for job in engine.take_jobs()]
-        report = gather_report(self.model.comm, self.model.row, seconds, counter.counts(), jobs)
+        report = gather_report(self.model.comm, self.model.group, seconds, counter.counts(), jobs)
         state.counts = before + report.counts
         if self.model.comm.rank == 0:  # who writes them
             for rank, done in enumerate(report.jobs):
@@ -231,9 +231,8 @@ class Trainer:
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):
-            error = TrainingError(
+            raise TrainingError(
                 f"epoch {self.state.epoch + 1}, {what} is {value}; "
-                "a smaller learning_rate or clip_norm may help"
+                "a smaller learning_rate or clip_norm may help",
+                shared=True,  # every rank has the same numbers
             )
-            error.shared = True  # type: ignore[attr-defined]  # every rank has the same numbers
-            raise error

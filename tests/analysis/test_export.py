@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from builders import small_config
 
 from hpc_qlstm import train
 from hpc_qlstm.analysis.evaluation import open_run
@@ -26,13 +27,11 @@ COMM = SerialCommunicator()
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "run"
-    config = {
-        "model": {"hidden_size": 4, "depth": 1},
-        "partition": {"strategy": "broadcast_input", "count": 2},
-        "data": {"task": "sine", "options": {"points": 40}},
-        "training": {"epochs": 2},
-        "output": {"run_dir": str(path), "figures": False},
-    }
+    config = small_config(
+        partition={"count": 2},
+        training={"epochs": 2, "learning_rate": 0.02},
+        output={"run_dir": str(path)},
+    )
     train(config, quiet=True)
     return path
 

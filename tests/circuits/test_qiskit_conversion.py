@@ -113,6 +113,15 @@ def test_input_transforms_are_recognised(angle, expected):
     assert found.scale == pytest.approx(expected.scale, rel=1e-14)
 
 
+def test_a_multiple_of_a_weight_keeps_its_factor():
+    w = Parameter("w")
+    qc = QuantumCircuit(1)
+    for angle in (2 * w, -w / 4, w):
+        qc.rx(angle, 0)
+    found = [gate.angle for gate in from_qiskit(qc, [], [w], 1).gates]
+    assert found == [Weight(0, 2.0), Weight(0, -0.25), Weight(0)]
+
+
 def test_weights_are_numbered_in_the_order_given():
     a, b = Parameter("a"), Parameter("b")
     qc = QuantumCircuit(1)
@@ -127,10 +136,15 @@ X, W, OTHER = Parameter("x"), Parameter("w"), Parameter("other")
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda qc: qc.swap(0, 1), r"instruction 0 \(swap on \(0, 1\)\).*allowed gates: h, x"),
+        (lambda qc: qc.iswap(0, 1), r"instruction 0 \(iswap on \(0, 1\)\).*allowed gates: y, z"),
         (lambda qc: qc.measure_all(), "measure.*leave measurements out"),
         (lambda qc: qc.cx(0, 1, ctrl_state=0), "cx_o0"),
-        (lambda qc: qc.ry(2 * W, 0), r"angle 2\*w"),
+        (lambda qc: qc.crx(W, 0, 1, ctrl_state=0), "crx_o0"),
+        (lambda qc: qc.ry(W + 1, 0), r"angle 1 \+ w"),
+        (
+            lambda qc: qc.ry(W.arctan(), 0),
+            r"angle atan\(w\).*allowed: a number, a weight w as w or",
+        ),
         (lambda qc: qc.ry(W + X, 0), "angle"),
         (lambda qc: qc.ry(X.sin(), 0), r"angle sin\(x\)"),
         (lambda qc: qc.ry((2 * X).arctan(), 0), r"angle atan\(2\*x\)"),

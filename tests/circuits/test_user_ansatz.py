@@ -119,7 +119,7 @@ def measured():
 
 def of_another_gate():
     circuit = own_circuit()
-    circuit.t(0)
+    circuit.iswap(0, 1)
     return circuit
 
 
@@ -131,7 +131,7 @@ def of_another_gate():
         (lambda: [own_circuit(1, 1)] * 2, "circuit 0: 1 qubits, allowed: at least 2 for"),
         (lambda: [own_circuit(2, 1)] * 2, None),
         (lambda: [measured()], r"circuit 0: instruction \d+ \(measure"),
-        (lambda: [of_another_gate()], r"\(t on \(0,\)\) cannot be converted"),
+        (lambda: [of_another_gate()], r"\(iswap on \(0, 1\)\) cannot be converted"),
     ],
 )
 def test_circuits_that_do_not_fit(save, configured, circuits, message):
@@ -143,7 +143,7 @@ def test_circuits_that_do_not_fit(save, configured, circuits, message):
         hpc_qlstm.train(config, quiet=True)
 
 
-def test_files_that_are_none(configured, tmp_path):
+def test_files_of_another_kind_are_refused(configured, tmp_path):
     with pytest.raises(InputError, match=r"model.ansatz_file: .*absent.qpy cannot be read"):
         hpc_qlstm.train(load_config(configured(tmp_path / "absent.qpy")), quiet=True)
     (tmp_path / "text.qpy").write_text("not a circuit")

@@ -1,4 +1,4 @@
-"""Bad input gives one message and exit code 2: real processes and jobs, and what only they have.
+"""Bad input of real processes and jobs gives one message and exit code 2.
 
 tests/cli/test_mistakes.py has all classes of mistakes.
 """

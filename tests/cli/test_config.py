@@ -4,11 +4,12 @@ import tomllib
 
 import pytest
 
-from hpc_qlstm.config import Config, Section
+from hpc_qlstm import registry
+from hpc_qlstm.config import Config, EngineConfig, Section
 from hpc_qlstm.config_io import config_text, load_config
 from hpc_qlstm.errors import InputError
 
-DESIGN = """
+COMPLETE = """
 [model]
 hidden_size = 4
 ansatz = "rot_ring"
@@ -48,15 +49,15 @@ def test_defaults_are_valid():
     assert load_config(config) == config
 
 
-def test_the_example_of_the_design(tmp_path):
-    path = tmp_path / "design.toml"
-    path.write_text(DESIGN)
+def test_a_complete_file(tmp_path):
+    path = tmp_path / "complete.toml"
+    path.write_text(COMPLETE)
     config = load_config(path)
     assert config.partition.strategy == "broadcast_input"
     assert config.partition.count == 2
     assert config.training.schedule == "cosine"
     assert config.output.run_dir == "runs/damped_pendulum"
-    assert config == load_config(str(path)) == load_config(tomllib.loads(DESIGN))
+    assert config == load_config(str(path)) == load_config(tomllib.loads(COMPLETE))
 
 
 @pytest.mark.parametrize("section", list(Config.model_fields))
@@ -98,6 +99,21 @@ def test_every_field_has_a_description(section):
             ["partition: count is 3, but inputs has 2 lists"],
         ),
         ({"engine": {"name": "native", "device": "GPU"}}, ["engine: device is for engine 'aer'"]),
+        ({"engine": {"name": "x"}}, ["engine.name: 'x' given, allowed: 'reference', 'native', "]),
+        ({"engine": {"name": ["x"]}}, ["engine.name: ['x'] given, allowed: 'reference', 'native'"]),
+        (
+            {"engine": {"name": "primitive", "precision": "single"}},
+            ["engine: precision is for engines 'native' and 'aer', not for 'primitive'"],
+        ),
+        (
+            {"engine": {"name": "aer", "backends": [{}, {"backend": "aer"}]}},
+            ["engine: backends.1.backend is for engine 'primitive', not for 'aer'"],
+        ),
+        (
+            {"training": {"optimizer": "x"}},
+            ["training.optimizer: 'x' given", "'adam', 'rmsprop', 'sgd'"],
+        ),
+        ({"training": {"loss": 2}}, ["training.loss: 2 given, allowed: 'mse'"]),
         ({"data": {"task": "sine", "file": "a.csv"}}, ["data: task and file are both given"]),
         ({"data": {"file": "a.csv"}}, ["data: features is empty"]),
         ({"data": {"features": ["a"]}}, ["data: features, targets and time belong to a file"]),
@@ -168,7 +184,7 @@ def test_overrides_are_checked_like_the_file():
     "values",
     [
         {},
-        tomllib.loads(DESIGN),
+        tomllib.loads(COMPLETE),
         {
             "partition": {"strategy": "explicit", "inputs": [[0, 1], [2, 3, 4]], "outputs": [2, 2]},
             "engine": {"name": "aer", "precision": "single", "options": {"fusion_enable": False}},
@@ -197,3 +213,19 @@ def test_files_that_cannot_be_read(tmp_path):
         assert "bad.toml: is not valid TOML" in message_of(bad)
     bad.write_text("[model]\ndepth = 0\n")
     assert message_of(bad).startswith(f"{bad}: model.depth: 0 given")
+
+
+def test_the_default_loss_is_not_written():
+    """Configurations are as before the key was there, and so are the names of stored results."""
+    assert load_config({"training": {"loss": "mse"}}) == Config()
+    assert "loss" not in Config().to_dict()["training"]
+
+
+def test_every_key_belongs_to_an_engine():
+    taken = {
+        key
+        for key in EngineConfig.model_fields
+        for name in registry.engines.built_in
+        if EngineConfig(name=name).takes(key)
+    }
+    assert taken == set(EngineConfig.model_fields)

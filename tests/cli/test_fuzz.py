@@ -257,7 +257,7 @@ def test_damaged_data_files(tmp_path, suffix, content):
 @quick
 @given(DAMAGE)
 def test_checkpoints_that_are_altered_and_sealed_again(tmp_path, damage):
-    """The digest tells damage, not malice: what follows it must hold against both."""
+    """The digest reveals damage, not malice: what is read after it must withstand both."""
     broken = damaged(CheckpointEncoder().encode(make())[512:], damage)
     path = tmp_path / "epoch-00000003.h5"
     path.write_bytes(user_block(hashlib.sha256(broken).hexdigest()) + broken)

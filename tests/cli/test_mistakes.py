@@ -1,4 +1,4 @@
-"""Bad input gives one message and exit code 2, on one process and on three ranks, and soon.
+"""Bad input gives one message and exit code 2 within seconds, on one process and on three ranks.
 
 tests/mistakes.py has the mistakes. All are made in one process here, or in one job of three
 ranks; `python scripts/write_mistakes.py --processes` makes each in a process and a job of its own.
@@ -7,10 +7,11 @@ ranks; `python scripts/write_mistakes.py --processes` makes each in a process an
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import launch
+import make_mistakes
 import mistakes
 import pytest
 
@@ -21,19 +22,16 @@ ALL = [mistake for group in mistakes.MISTAKES.values() for mistake in group]
 
 
 @pytest.fixture(scope="module")
-def results(command, launch_environment, tmp_path_factory):
+def results(tmp_path_factory):
     """What came of every mistake, by number of ranks; made when it is first asked for."""
     made = {}
 
     def of(ranks):
         if ranks not in made:
             folder = tmp_path_factory.mktemp(f"ranks-{ranks or 'none'}")
-            mistakes.prepare(folder)
-            launcher = command(ranks=ranks)[:3] if ranks else []
-            done = subprocess.run(
-                [*launcher, sys.executable, mistakes.__file__, folder],
-                env=launch_environment, capture_output=True, text=True, timeout=250,
-            )  # fmt: skip
+            make_mistakes.prepare(folder)
+            words = (sys.executable, make_mistakes.__file__, folder)
+            done = launch.run(*words, ranks=ranks, timeout=250)
             assert done.returncode == 0, done.stderr
             made[ranks] = json.loads(done.stdout), set(folder.iterdir())
         return made[ranks]

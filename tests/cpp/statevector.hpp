@@ -5,7 +5,7 @@
 #include <complex>
 #include <vector>
 
-#include "circuit.hpp"
+#include "compile/circuit.hpp"
 
 namespace hpc_qlstm::testing {
 
@@ -21,7 +21,7 @@ inline double transformed(Transform transform, double x) {
 
 inline double angle_of(const Gate& gate, const double* features, const double* weights) {
     switch (gate.source) {
-        case Source::weight: return weights[gate.index];
+        case Source::weight: return gate.value * weights[gate.index];
         case Source::feature: return gate.value * transformed(gate.transform, features[gate.index]);
         default: return gate.value;
     }

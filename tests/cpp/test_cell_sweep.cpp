@@ -4,8 +4,8 @@
 #include <random>
 #include <vector>
 
-#include "cell_sweep.hpp"
-#include "columns.hpp"
+#include "lstm/cell_sweep.hpp"
+#include "lstm/columns.hpp"
 #include "numbers.hpp"
 
 namespace {
@@ -25,7 +25,7 @@ Circuit pair() {
     for (int k = 0; k < 2; ++k) {
         const auto n = static_cast<std::uint32_t>(k);
         circuit.gates.push_back({GateKind::ry, k, -1, Source::feature, n, Transform::arctan, 1.0});
-        circuit.gates.push_back({GateKind::rx, k, -1, Source::weight, n, Transform::identity, 0.0});
+        circuit.gates.push_back({GateKind::rx, k, -1, Source::weight, n, Transform::identity, 1.0});
     }
     circuit.gates.push_back({GateKind::cnot, 1, 0, Source::none, 0, Transform::identity, 0.0});
     return circuit;
@@ -69,11 +69,18 @@ Numbers step_by_step(const Problem& p, const Kernel& kernel, PartitionSweep& gat
     gates.begin(kSteps, kSamples);
     const std::size_t part = kSets * kSamples * p.width;
     for (std::size_t t = 0; t < kSteps; ++t) {
-        Numbers gathered(p.gathered.begin() + static_cast<std::ptrdiff_t>(t * p.parts * part),
-                         p.gathered.begin() + static_cast<std::ptrdiff_t>((t + 1) * p.parts * part));
-        gates.forward(t, 1, {state.data(), p.hidden, p.x.data() + t * kInputs, kSteps * kInputs,
-                             p.weights.data()}, gathered.data(), p.width);
-        all.insert(all.end(), gathered.begin(), gathered.begin() + static_cast<std::ptrdiff_t>(part));
+        Numbers gathered(
+            p.gathered.begin() + static_cast<std::ptrdiff_t>(t * p.parts * part),
+            p.gathered.begin() + static_cast<std::ptrdiff_t>((t + 1) * p.parts * part));
+        StepInput in;
+        in.state = state.data();
+        in.state_width = p.hidden;
+        in.x = p.x.data() + t * kInputs;
+        in.x_stride = kSteps * kInputs;
+        in.weights = p.weights.data();
+        gates.forward(t, 1, in, gathered.data(), p.width);
+        all.insert(all.end(), gathered.begin(),
+                   gathered.begin() + static_cast<std::ptrdiff_t>(part));
         merge_columns(gathered.data(), kSets * kSamples, p.width, p.counts(), z.data());
         cell.forward(t, z.data(), state.data());
         if (sequence || t + 1 == kSteps) all.insert(all.end(), state.begin(), state.end());
@@ -92,11 +99,18 @@ Numbers step_by_step(const Problem& p, const Kernel& kernel, PartitionSweep& gat
             }
         }
         cell.reverse(t, grad_state.data(), cotangents.data());
-        Numbers gathered(p.grad_inputs.begin() + static_cast<std::ptrdiff_t>(t * p.parts * kSamples * 2),
-                         p.grad_inputs.begin() +
-                             static_cast<std::ptrdiff_t>((t + 1) * p.parts * kSamples * 2));
-        gates.reverse(t, 1, {p.weights.data(), cotangents.data(), p.hidden, rows.data(), kSets * 2,
-                             gathered.data(), 2});
+        Numbers gathered(
+            p.grad_inputs.begin() + static_cast<std::ptrdiff_t>(t * p.parts * kSamples * 2),
+            p.grad_inputs.begin() + static_cast<std::ptrdiff_t>((t + 1) * p.parts * kSamples * 2));
+        StepGradient gradient;
+        gradient.weights = p.weights.data();
+        gradient.cotangents = cotangents.data();
+        gradient.hidden = p.hidden;
+        gradient.rows = rows.data();
+        gradient.row_size = kSets * 2;
+        gradient.grad_inputs = gathered.data();
+        gradient.width = 2;
+        gates.reverse(t, 1, gradient);
         grad_v.assign(grad_v.size(), 0.0);
         for (const Added& run : p.columns.columns) {
             for (std::size_t b = 0; b < kSamples; ++b) {
@@ -125,8 +139,20 @@ Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, boo
     const std::size_t part = kSets * kSamples * p.width, looked = sequence ? kSteps : 1;
     Numbers all, gathered(p.parts * part), state(kSamples * p.hidden);
     Numbers read(looked * kSamples * p.hidden);
-    sweep.start({1, p.x.data(), kInputs, p.weights.data(), gathered.data(), p.width,
-                 gathered.data(), p.counts(), state.data(), p.hidden, read.data(), sequence, true});
+    CellForward forward;
+    forward.x = p.x.data();
+    forward.inputs = kInputs;
+    forward.weights = p.weights.data();
+    forward.outputs = gathered.data();
+    forward.width = p.width;
+    forward.gathered = gathered.data();
+    forward.counts = p.counts();
+    forward.state = state.data();
+    forward.hidden = p.hidden;
+    forward.read = read.data();
+    forward.sequence = sequence;
+    forward.updates = true;
+    sweep.start(forward);
     std::vector<Numbers> sent;
     for (std::size_t t = 0; t < kSteps; ++t) {
         if (fused) {
@@ -150,8 +176,19 @@ Numbers in_common(const Problem& p, CellSweep& sweep, PartitionSweep& gates, boo
     if (!back) return all;
     Numbers rows(kSamples * kSets * 2, 0.0), cotangents(kSets * size);
     Numbers grad_inputs(p.parts * kSamples * 2), grad_x(kSamples * kSteps * kInputs);
-    sweep.start_back({p.grad_read.data(), rows.data(), kSets * 2, grad_inputs.data(), 2,
-                      grad_inputs.data(), &p.columns, 0, p.hidden, cotangents.data(), grad_x.data()});
+    CellReverse reverse;
+    reverse.grad_read = p.grad_read.data();
+    reverse.rows = rows.data();
+    reverse.row_size = kSets * 2;
+    reverse.grad_inputs = grad_inputs.data();
+    reverse.width = 2;
+    reverse.gathered = grad_inputs.data();
+    reverse.columns = &p.columns;
+    reverse.hidden_begin = 0;
+    reverse.inputs_begin = p.hidden;
+    reverse.cotangents = cotangents.data();
+    reverse.grad_x = grad_x.data();
+    sweep.start_back(reverse);
     for (std::size_t t = kSteps; t-- > 0;) {
         if (fused) {
             sweep.backward_step(t);
@@ -178,14 +215,17 @@ int main() {
         if (kernel.precision != Precision::float64) continue;
         for (const std::size_t others : {0, 1, 3}) {
             const Problem p(others);
-            const Member member{&plan, nullptr, {{false, 0}, {true, 1}}, 0, 0, 0};
+            Member member;
+            member.batch = &plan;
+            member.picks = {{false, 0}, {true, 1}};
             PartitionSweep gates(kernel, {member}, kSets);
             CellSweep sweep(gates, kernel);
             for (const bool sequence : {false, true}) {
                 const Numbers expected = step_by_step(p, kernel, gates, sequence);
                 Numbers before = in_common(p, sweep, gates, sequence, true, false);
-                before.insert(before.end(), expected.begin() + static_cast<std::ptrdiff_t>(
-                                                before.size()), expected.end());
+                before.insert(before.end(),
+                              expected.begin() + static_cast<std::ptrdiff_t>(before.size()),
+                              expected.end());
                 if (before != expected) {
                     ++failures;
                     std::printf("%s, %zu other units: forward alone differs\n", kernel.isa, others);

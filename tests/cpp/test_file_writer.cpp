@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "file_writer.hpp"
+#include "system/file_writer.hpp"
 
 namespace {
 
@@ -63,9 +63,9 @@ struct Recorder {
 using Calls = std::vector<std::string>;
 
 void test_order() {
-    const Calls expected = {"open d/.new", "write content", "fsync", "close", "rename d/.new d/new",
-                            "open d",      "fsync",         "close", "unlink d/old",
-                            "unlink d/older"};
+    const Calls expected = {"open d/.new",         "write content", "fsync", "close",
+                            "rename d/.new d/new", "open d",        "fsync", "close",
+                            "unlink d/old",        "unlink d/older"};
     check(Recorder::run(-1).error == 0, "no error");
     check(Recorder::calls == expected, "written, synced, renamed, directory synced, old ones gone");
 
@@ -140,7 +140,8 @@ int main() {
     test_short_and_interrupted_writes();
     test_thread(folder);
     for (const char* name : {"/file-48", "/file-49", "/last"}) {
-        check(::unlink((folder + std::string(name)).c_str()) == 0, std::string(name) + " was there");
+        check(::unlink((folder + std::string(name)).c_str()) == 0,
+              std::string(name) + " was there");
     }
     check(::rmdir(folder) == 0, "and nothing else");
     std::printf("%s\n", failures ? "FAILED" : "files: passed");

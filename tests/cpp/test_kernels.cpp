@@ -9,14 +9,14 @@
 #include <random>
 #include <vector>
 
-#include "batch_plan.hpp"
-#include "cell.hpp"
-#include "dispatch.hpp"
-#include "evaluate.hpp"
-#include "evaluate_state.hpp"
+#include "batch/batch_plan.hpp"
+#include "batch/evaluate.hpp"
+#include "compile/program.hpp"
+#include "isa/dispatch.hpp"
+#include "lstm/cell.hpp"
 #include "numbers.hpp"
-#include "program.hpp"
-#include "state_plan.hpp"
+#include "state/evaluate_state.hpp"
+#include "state/state_plan.hpp"
 #include "statevector.hpp"
 
 namespace {
@@ -45,7 +45,9 @@ Circuit random_circuit(int qubits, int gates) {
         if (gate.kind == GateKind::rx || gate.kind == GateKind::ry || gate.kind == GateKind::rz) {
             constexpr Source sources[] = {Source::constant, Source::weight, Source::feature};
             gate.source = sources[below(3)];
-            if (gate.source == Source::weight && circuit.weights == 0) gate.source = Source::constant;
+            if (gate.source == Source::weight && circuit.weights == 0) {
+                gate.source = Source::constant;
+            }
             if (gate.source == Source::feature && circuit.features == 0) {
                 gate.source = Source::constant;
             }
@@ -66,8 +68,8 @@ Circuit layered_circuit(int qubits, int layers, bool real) {
     std::uint32_t used = 0;
     for (int k = 0; k < qubits; ++k) {
         circuit.gates.push_back({GateKind::h, k, -1, Source::none, 0, Transform::identity, 0.0});
-        circuit.gates.push_back({GateKind::ry, k, -1, Source::feature, static_cast<std::uint32_t>(k % 2),
-                                 Transform::arctan, 1.0});
+        circuit.gates.push_back({GateKind::ry, k, -1, Source::feature,
+                                 static_cast<std::uint32_t>(k % 2), Transform::arctan, 1.0});
     }
     for (int layer = 0; layer < layers; ++layer) {
         for (int k = 0; k + 1 < qubits; ++k) {
@@ -78,7 +80,7 @@ Circuit layered_circuit(int qubits, int layers, bool real) {
             for (GateKind kind : {GateKind::ry, GateKind::rz}) {
                 if (real && kind == GateKind::rz) continue;
                 circuit.gates.push_back(
-                    {kind, k, -1, Source::weight, used++ % 3, Transform::identity, 0.0});
+                    {kind, k, -1, Source::weight, used++ % 3, Transform::identity, 1.0});
             }
         }
     }
@@ -93,8 +95,10 @@ Results evaluate_with(const Circuit& circuit, const Program& program, const Kern
                       bool one_state, std::size_t threads, std::size_t samples, std::size_t sets,
                       const Numbers& features, const Numbers& weights, const Numbers& cotangent) {
     const std::size_t rows = samples * sets;
-    Results to{Numbers(rows * circuit.outputs), Numbers(rows * circuit.weights),
-               Numbers(rows * circuit.features), {}};
+    Results to{Numbers(rows * circuit.outputs),
+               Numbers(rows * circuit.weights),
+               Numbers(rows * circuit.features),
+               {}};
     Batch batch{};
     batch.samples = samples;
     batch.sets = sets;
@@ -133,7 +137,8 @@ Results reference(const Circuit& circuit, std::size_t samples, std::size_t sets,
     Results to;
     for (std::size_t row = 0; row < samples * sets; ++row) {
         const std::size_t sample = row % samples, set = row / samples;
-        const auto begin = features.begin() + static_cast<std::ptrdiff_t>(sample) * circuit.features;
+        const auto begin =
+            features.begin() + static_cast<std::ptrdiff_t>(sample) * circuit.features;
         const auto first = weights.begin() + static_cast<std::ptrdiff_t>(set) * circuit.weights;
         Numbers x(begin, begin + circuit.features), w(first, first + circuit.weights);
         const auto value = [&] {
@@ -221,7 +226,8 @@ void compare_threads(const Circuit& circuit, std::size_t samples) {
             };
             const Results one = run(1), three = run(3);
             expect(one.outputs == three.outputs && one.weight_rows == three.weight_rows &&
-                       one.feature_rows == three.feature_rows && one.weight_sums == three.weight_sums,
+                       one.feature_rows == three.feature_rows &&
+                       one.weight_sums == three.weight_sums,
                    "bits of many samples in three threads", kernel, one_state, 0.0);
         }
     }
@@ -237,14 +243,18 @@ void compare_cells() {
                 const Numbers z = normal(4 * size);
                 cell.forward(t, z.data(), hidden.data());
                 for (std::size_t n = 0; n < size; ++n) {
-                    const auto gate = [&](std::size_t g) { return 1 / (1 + std::exp(-z[g * size + n])); };
+                    const auto gate = [&](std::size_t g) {
+                        return 1 / (1 + std::exp(-z[g * size + n]));
+                    };
                     c[n] = gate(0) * c[n] + gate(1) * std::tanh(z[2 * size + n]);
                     const double error = std::abs(hidden[n] - gate(3) * std::tanh(c[n]));
                     expect(error < 1e-14, "cell", kernel, false, error);
                 }
             }
             const Numbers grad_hidden = normal(size);
-            for (std::size_t t = steps; t-- > 0;) cell.reverse(t, grad_hidden.data(), grad_z.data());
+            for (std::size_t t = steps; t-- > 0;) {
+                cell.reverse(t, grad_hidden.data(), grad_z.data());
+            }
         }
     }
 }

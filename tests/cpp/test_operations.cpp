@@ -18,6 +18,7 @@ struct Number {
     friend Number operator+(Number a, Number b) { return ++counted, Number(a.value + b.value); }
     friend Number operator-(Number a, Number b) { return ++counted, Number(a.value - b.value); }
     friend Number operator*(Number a, Number b) { return ++counted, Number(a.value * b.value); }
+    friend Number operator*(double a, Number b) { return Number(a) * b; }
     friend Number operator-(double a, Number b) { return Number(a - b.value); }  // splat() alone
     Number& operator+=(Number b) { return *this = *this + b; }
     Number& operator-=(Number b) { return *this = *this - b; }
@@ -28,7 +29,7 @@ struct Number {
 #define HPC_QLSTM_REAL double
 #define HPC_QLSTM_LANES 1
 #define HPC_QLSTM_COUNTING_LANES Number
-#include "batch_plan.hpp"
+#include "batch/batch_plan.hpp"
 #include "simd/passes.hpp"
 #include "simd/product.hpp"
 #include "simd/readout.hpp"
@@ -49,9 +50,8 @@ void sweep(const Program& program, const BatchPlan& plan, bool gradient) {
     Lanes v[2][3], r[2][2];
     const Lanes weights[2][2] = {{u.ar, u.ar}, {u.ar, u.ar}};
     const auto rotate_pass = [&](const Pass& pass, Lanes* state) {
-        by_kind<parts>(pass, [&](auto kind) {
-            rotate<kind.K, kind.shape, parts>(pass, both, state, state);
-        });
+        by_kind<parts>(
+            pass, [&](auto kind) { rotate<kind.K, kind.shape, parts>(pass, both, state, state); });
     };
 
     product_state<parts>(program.qubits, matrix, psi.data());
@@ -107,14 +107,14 @@ Circuit layered(int qubits, bool real, int layers) {
     }
     for (int layer = 0; layer < layers; ++layer) {
         for (int k = 0; k < qubits; ++k) {
-            circuit.gates.push_back({GateKind::cnot, (k + 1) % qubits, k, Source::none, 0,
-                                     Transform::identity, 0.0});
+            circuit.gates.push_back(
+                {GateKind::cnot, (k + 1) % qubits, k, Source::none, 0, Transform::identity, 0.0});
         }
         for (int k = 0; k < qubits; ++k) {
             for (GateKind kind : {GateKind::rz, GateKind::ry}) {
                 if (real && kind == GateKind::rz) continue;
                 circuit.gates.push_back(
-                    {kind, k, -1, Source::weight, used++, Transform::identity, 0.0});
+                    {kind, k, -1, Source::weight, used++, Transform::identity, 1.0});
             }
         }
     }

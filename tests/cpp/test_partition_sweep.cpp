@@ -5,10 +5,10 @@
 #include <random>
 #include <vector>
 
-#include "batch_sums.hpp"
-#include "evaluate.hpp"
+#include "batch/evaluate.hpp"
+#include "lstm/batch_sums.hpp"
+#include "lstm/partition_sweep.hpp"
 #include "numbers.hpp"
-#include "partition_sweep.hpp"
 
 namespace {
 
@@ -33,11 +33,13 @@ Circuit ring(int qubits, int features) {
             {GateKind::ry, k, -1, Source::feature, feature, Transform::arctan, 1.0});
     }
     for (int k = 0; k + 1 < qubits; ++k) {
-        circuit.gates.push_back({GateKind::cnot, k + 1, k, Source::none, 0, Transform::identity, 0.0});
+        circuit.gates.push_back(
+            {GateKind::cnot, k + 1, k, Source::none, 0, Transform::identity, 0.0});
     }
     for (int k = 0; k < qubits; ++k) {
         const auto weight = static_cast<std::uint32_t>(k);
-        circuit.gates.push_back({GateKind::rx, k, -1, Source::weight, weight, Transform::identity, 0.0});
+        circuit.gates.push_back(
+            {GateKind::rx, k, -1, Source::weight, weight, Transform::identity, 1.0});
     }
     return circuit;
 }
@@ -52,9 +54,13 @@ void compare(const Kernel& kernel, std::size_t count) {
     for (std::size_t m = 0; m < count; ++m) {
         const Program& program = m % 2 ? three : two;
         const auto qubits = static_cast<std::uint32_t>(program.qubits);
-        Member member{m % 2 ? &three_plan : &two_plan, nullptr, {}, weights, weights, hidden};
+        Member member;
+        member.batch = m % 2 ? &three_plan : &two_plan;
+        member.weights_begin = member.rows_begin = weights;
+        member.output_begin = hidden;
         for (std::uint32_t f = 0; f < qubits; ++f) {
-            member.picks.push_back({f == 0, static_cast<std::uint32_t>(f == 0 ? m % inputs : (m + f) % 4)});
+            member.picks.push_back(
+                {f == 0, static_cast<std::uint32_t>(f == 0 ? m % inputs : (m + f) % 4)});
         }
         weights += sets * qubits;
         hidden += qubits;
@@ -62,19 +68,31 @@ void compare(const Kernel& kernel, std::size_t count) {
         members.push_back(member);
     }
     const Numbers flat = normal(weights), state = normal(samples * 4);
-    const Numbers x = normal(samples * steps * inputs), cotangents = normal(sets * samples * hidden);
+    const Numbers x = normal(samples * steps * inputs);
+    const Numbers cotangents = normal(sets * samples * hidden);
     const auto run = [&](std::size_t threads) {
         PartitionSweep sweep(kernel, members, sets);
         sweep.begin(steps, samples);
         Numbers outputs(steps * sets * samples * hidden), rows(samples * weights, 0.0);
         Numbers grad_inputs(steps * samples * features);
         for (std::size_t t = 0; t < steps; ++t) {
-            const StepInput in{state.data(), 4, x.data() + t * inputs, steps * inputs, flat.data()};
+            StepInput in;
+            in.state = state.data();
+            in.state_width = 4;
+            in.x = x.data() + t * inputs;
+            in.x_stride = steps * inputs;
+            in.weights = flat.data();
             sweep.forward(t, threads, in, outputs.data() + t * sets * samples * hidden, hidden);
         }
         for (std::size_t t = steps; t-- > 0;) {
-            const StepGradient gradient{flat.data(), cotangents.data(), hidden, rows.data(), weights,
-                                        grad_inputs.data() + t * samples * features, features};
+            StepGradient gradient;
+            gradient.weights = flat.data();
+            gradient.cotangents = cotangents.data();
+            gradient.hidden = hidden;
+            gradient.rows = rows.data();
+            gradient.row_size = weights;
+            gradient.grad_inputs = grad_inputs.data() + t * samples * features;
+            gradient.width = features;
             sweep.reverse(t, threads, gradient);
         }
         outputs.insert(outputs.end(), rows.begin(), rows.end());
@@ -104,7 +122,8 @@ void compare(const Kernel& kernel, std::size_t count) {
     bool same = true;
     for (std::size_t row = 0; row < sets * samples; ++row) {
         for (std::size_t k = 0; k < qubits; ++k) {
-            const double packed = one[((steps - 1) * sets * samples + row) * hidden + hidden - qubits + k];
+            const double packed =
+                one[((steps - 1) * sets * samples + row) * hidden + hidden - qubits + k];
             same = same && packed == alone[row * qubits + k];
         }
     }
@@ -124,11 +143,18 @@ void compare_sums() {
                 received[r * most * width + k] = blocks[at++];
             }
         }
-        const GatheredBlocks gathered{received.data(), most, width, 2, counts, {0, 2}};
+        GatheredBlocks gathered;
+        gathered.received = received.data();
+        gathered.most = most;
+        gathered.width = width;
+        gathered.begin = 2;
+        gathered.counts = counts;
+        gathered.offsets = {0, 2};
         const double loss = add_blocks(gathered, 1, gradient.data(), shared.data());
         return Numbers{loss, gradient[0], gradient[1], shared[0]};
     };
-    expect(added({6}) == added({2, 3, 1}) && added({6}) == added({0, 6}), "sums over blocks", "any");
+    expect(added({6}) == added({2, 3, 1}) && added({6}) == added({0, 6}), "sums over blocks",
+           "any");
     Numbers whole(width);
     block_sums(blocks.data(), width, {10, 16}, whole.data());
     const Numbers parts = added({6});

@@ -207,7 +207,7 @@ def test_hdf5_groups_and_links(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
 @pytest.mark.parametrize("bad", [T + 1j, np.array([b"a"] * 6), np.float64(1.0), LOAD[:5]])
-def test_arrays_that_are_no_columns_are_refused(tmp_path, suffix, bad):
+def test_arrays_that_are_not_columns_are_refused(tmp_path, suffix, bad):
     path = tmp_path / f"data{suffix}"
     WRITERS[suffix](path, {"x": SPEED, "bad": bad})
     with pytest.raises(InputError, match="'bad'") as caught:

@@ -1,32 +1,20 @@
-"""Windows streamed from HDF5 files: those of the same file in memory, bit for bit, in less."""
+"""Windows streamed from HDF5 files: the same as in memory, bit for bit, and what is refused."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tracemalloc
-from itertools import pairwise
 
 import h5py
 import numpy as np
 import pytest
+from streams import ROWS, changed, config, table, write_rows
 
 from hpc_qlstm import load_config
-from hpc_qlstm.analysis.baselines import baselines
-from hpc_qlstm.analysis.evaluation import evaluate
-from hpc_qlstm.analysis.resources import resources
 from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.data import StreamedData, hdf5_table, load, make_dataset, prepare_stream
-from hpc_qlstm.distributed.batches import Samples, batches, epoch_order
-from hpc_qlstm.distributed.scores import Scores, mean_squared_error, r_squared
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.run import resume, train, write_analysis
-from hpc_qlstm.training.stopping import StopRequested
-from hpc_qlstm.training.trainer import Trainer
 
-ROWS = 400
 LAYOUTS = {
     "contiguous": {},
     "chunked": {"chunks": (37,)},
@@ -38,12 +26,6 @@ LAYOUTS = {
 }
 
 
-def table(rows: int = ROWS) -> np.ndarray:
-    k = np.arange(rows)
-    noise = np.random.default_rng(1).normal(size=(rows, 2))
-    return np.stack([5 * np.sin(0.3 * k), 40 * np.cos(0.1 * k) + 3], axis=1) + 0.1 * noise
-
-
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Pieces of a few dozen rows, so that small files have many."""
@@ -52,13 +34,7 @@ def small_pieces(monkeypatch):
 
 @pytest.fixture
 def file(tmp_path):
-    """A file of 1-D columns a, b, a table t of both, and a time."""
-    path = tmp_path / "rows.h5"
-    values = table()
-    with h5py.File(path, "w") as out:
-        out["a"], out["b"], out["t"] = values[:, 0], values[:, 1], values
-        out["clock"] = 0.5 * np.arange(ROWS)
-    return path
+    return write_rows(tmp_path / "rows.h5")
 
 
 def both(path, features, targets, time=None, **options):
@@ -80,9 +56,6 @@ def same(stream, data):
     whole = stream.sample(slice(None), slice(None))
     np.testing.assert_array_equal(whole.train_time, data.train_time)
     np.testing.assert_array_equal(whole.test_time, data.test_time)
-
-
-# The same windows
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -123,169 +96,6 @@ def test_standard_scaling_differs_in_last_digits_at_most(file, small_pieces):
     for part in ("offset", "factor"):
         ours, theirs = getattr(stream.feature_scaler, part), getattr(data.feature_scaler, part)
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
-
-
-# Training
-
-
-def config(file, run_dir="run", **keys):
-    values = {
-        "model": {"hidden_size": 4, "depth": 1},
-        "partition": {"strategy": "broadcast_input", "count": 2},
-        "data": {"file": str(file), "features": ["a", "b"], "targets": ["b"]},
-        "training": {"epochs": 2, "batch_size": 7, "learning_rate": 0.05},
-        "output": {"run_dir": str(run_dir), "figures": False},
-    }
-    for section, given in keys.items():
-        values[section] = {**values[section], **given}
-    return load_config(values)
-
-
-def trained(settings):
-    trainer = Trainer(set_up(settings, SerialCommunicator()))
-    for _ in range(settings.training.epochs):
-        trainer.run_epoch()
-    history = [(r["train_loss"], r["test_loss"], r["test_r2"]) for r in trainer.state.history]
-    return history, trainer.state.weights
-
-
-@pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("drawn", [{}, {"epoch_windows": 60, "test_windows": 11}], ids=str)
-def test_training_streamed_and_in_memory_gives_the_same_bits(file, shuffle, drawn):
-    results = [
-        trained(config(file, data={"stream": stream, **drawn}, training={"shuffle": shuffle}))
-        for stream in (False, True)
-    ]
-    assert results[0][0] == results[1][0]
-    np.testing.assert_array_equal(results[0][1], results[1][1])
-
-
-def test_the_command_on_ranks_gives_the_same_bits(
-    file, hpc_qlstm_run, losses, final_weights, tmp_path
-):
-    import tomli_w
-
-    found = []
-    for name, ranks, stream in (("memory", None, False), ("alone", None, True), ("two", 2, True)):
-        settings = config(file, name, data={"stream": stream, "epoch_windows": 80})
-        (tmp_path / f"{name}.toml").write_text(tomli_w.dumps(settings.to_dict()))
-        done = hpc_qlstm_run("train", f"{name}.toml", ranks=ranks)
-        assert done.returncode == 0, done.stderr
-        found.append((losses(tmp_path / name), final_weights(tmp_path / name)))
-    assert "80 of" in done.stderr + done.stdout
-    for history, weights in found[1:]:
-        assert history == found[0][0]
-        for name, array in weights.items():
-            np.testing.assert_array_equal(array, found[0][1][name])
-
-
-def test_resuming_inside_an_epoch(file):
-    settings = config(
-        file, data={"stream": True, "epoch_windows": 60}, training={"shuffle": True, "epochs": 3}
-    )
-    undisturbed = trained(settings)
-    trainer = Trainer(set_up(settings, SerialCommunicator()))
-    trainer.run_epoch()
-    trainer.wants_to_stop = lambda: int(trainer.state.batch == 3)
-    with pytest.raises(StopRequested):
-        trainer.run_epoch()
-    again = Trainer(set_up(settings, SerialCommunicator()))
-    again.restore(trainer.snapshot().make())
-    assert (again.state.epoch, again.state.batch) == (1, 4)
-    again.run_epoch()
-    again.run_epoch()
-    assert [r["test_loss"] for r in again.state.history] == [h[1] for h in undisturbed[0]]
-    np.testing.assert_array_equal(again.state.weights, undisturbed[1])
-
-
-def test_a_replica_reads_its_own_samples_alone(file):
-    """Two replicas' parts together are the batch, and neither has the other's."""
-    from hpc_qlstm.parallel import process_grid
-
-    settings = config(file, data={"stream": True, "epoch_windows": 45})
-    data = set_up(settings, SerialCommunicator()).data
-    whole = list(batches(settings, data, process_grid(2, 0, [1.0, 1.0]), 0, 2))
-    parts = [list(batches(settings, data, process_grid(4, r, [1.0, 1.0]), 0, 2)) for r in (0, 2)]
-    assert [len(each) for each in (whole, *parts)] == [5, 5, 5]
-    for k, (x, y) in enumerate(whole):
-        halves = [part[k] for part in parts]
-        assert all(isinstance(h[0], Samples) and h[0].shape == x.shape for h in halves)
-        assert all(h[1].size == y.size and len(h[0].part) < len(x.part) for h in halves)
-        for number, values in enumerate((x, y)):
-            together = np.concatenate([half[number].part for half in halves])
-            np.testing.assert_array_equal(together, values.part)
-
-
-def test_windows_are_drawn_by_seed_and_epoch(file):
-    def drawn(epoch, **training):
-        settings = config(file, data={"epoch_windows": 60}, training=training)
-        return epoch_order(settings, set_up(settings, SerialCommunicator()).data, epoch)
-
-    first = drawn(0)
-    assert len(set(first)) == 60
-    assert (np.diff(first) > 0).all()
-    assert first.max() < 265
-    np.testing.assert_array_equal(first, drawn(0))
-    np.testing.assert_array_equal(first, drawn(0, batch_size=3))
-    for other in (drawn(1), drawn(0, seed=1)):
-        assert len(set(first) & set(other)) < 40
-    shuffled = drawn(0, shuffle=True)
-    assert (np.diff(shuffled) < 0).any()
-    np.testing.assert_array_equal(np.sort(shuffled), first)
-
-
-# Analysis
-
-
-def test_evaluation_and_report_of_a_streamed_run(file, tmp_path, monkeypatch):
-    results = {}
-    for stream in (False, True):
-        settings = config(file, tmp_path / str(stream), data={"stream": stream, "time": "clock"})
-        train(settings, quiet=True)
-        results[stream] = evaluate(tmp_path / str(stream), SerialCommunicator())
-    assert results[True].scores == results[False].scores
-    assert baselines(results[True].data) == baselines(results[False].data)
-    for part in ("train_prediction", "test_prediction"):
-        ours, theirs = (getattr(results[stream], part) for stream in (True, False))
-        np.testing.assert_array_equal(ours, theirs)
-    monkeypatch.setattr("hpc_qlstm.analysis.evaluation.SHOWN", 50)
-    some = evaluate(tmp_path / "True", SerialCommunicator())
-    assert some.scores == results[True].scores
-    assert len(some.train_prediction) == len(some.data.train_x) == 50
-    every = results[True].data
-    for ours, theirs in zip(some.data.train_time, some.train_prediction, strict=True):
-        at = int(np.flatnonzero(every.train_time == ours)[0])
-        np.testing.assert_array_equal(theirs, results[True].train_prediction[at])
-    write_analysis(tmp_path / "True", SerialCommunicator())
-    assert (tmp_path / "True" / "report.html").is_file()
-
-
-def test_resources_count_the_windows_of_an_epoch(file):
-    every, drawn = (
-        resources(config(file, data={"stream": True, **more}))
-        for more in ({}, {"epoch_windows": 53, "test_windows": 10})
-    )
-    assert every.training == 5 * drawn.training  # 265 windows
-    assert drawn.evaluation < every.evaluation
-
-
-def test_scores_in_chunks_are_those_of_all_at_once():
-    rng = np.random.default_rng(0)
-    target = 1e3 + rng.normal(size=(1000, 4, 2))
-    prediction = target + 0.3 * rng.normal(size=target.shape)
-    scores = Scores()
-    for begin, end in pairwise([0, 1, 400, 1000]):
-        scores.add(prediction[begin:end], target[begin:end])
-    assert scores.mse == pytest.approx(mean_squared_error(prediction, target), rel=1e-12)
-    assert scores.r2 == pytest.approx(r_squared(prediction, target), rel=1e-12)
-
-
-# Refusals
-
-
-def changed(path, name, row, value):
-    with h5py.File(path, "r+") as out:
-        out[name][row] = value
 
 
 @pytest.mark.parametrize(
@@ -403,76 +213,3 @@ def test_a_file_that_is_cut_while_it_is_used(file):
     os.truncate(file, 4000)
     with pytest.raises(InputError, match=r"rows\.h5: cannot be read.*ends too early"):
         stream.train(np.array([200]))
-
-
-def test_a_file_that_changed_after_training(file, tmp_path):
-    settings = config(file, tmp_path / "run", data={"stream": True}, training={"epochs": 1})
-    train(settings, quiet=True)
-    changed(file, "a", 123, 1.0 + float(table()[123, 0]))
-    with pytest.raises(InputError, match="has changed since the run was trained"):
-        evaluate(tmp_path / "run", SerialCommunicator())
-    with pytest.raises(InputError, match="has changed since the run was trained"):
-        resume(tmp_path / "run", overrides=["training.epochs=2"], quiet=True)
-
-
-# Memory
-
-
-def test_a_large_file_is_never_in_memory(tmp_path, launch_environment):
-    """128 MB of rows, which take 500 MB in memory; a process without data takes 90 MB."""
-    path = tmp_path / "large.h5"
-    rng = np.random.default_rng(0)
-    with h5py.File(path, "w") as out:
-        rows = out.create_dataset("t", shape=(1_000_000, 16), dtype="f8")
-        for begin in range(0, 1_000_000, 100_000):
-            rows[begin : begin + 100_000] = rng.normal(size=(100_000, 16))
-    settings = {
-        "data": {"file": str(path), "features": [f"t:{k}" for k in range(16)], "stream": True,
-                 "targets": ["t:0"], "epoch_windows": 1000, "test_windows": 100},
-        "model": {"hidden_size": 4, "gates": "linear"},
-        "training": {"epochs": 1, "batch_size": 100},
-        "output": {"run_dir": str(tmp_path / "run"), "figures": False},
-    }  # fmt: skip
-    assert peak_kib(settings, launch_environment) < 160_000
-
-
-def peak_kib(settings, environment):
-    """The largest resident memory of a process that trains."""
-    script = (
-        f"import hpc_qlstm; hpc_qlstm.train({settings!r}, quiet=True); "
-        "print([line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line][0])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
-
-
-def test_predictions_keep_no_history(tmp_path, launch_environment):
-    """4,096 windows of 200 steps, which would take 700 MB with what a way back needs."""
-    settings = {
-        "model": {"hidden_size": 16, "depth": 1},
-        "partition": {"strategy": "broadcast_input", "count": 8},
-        "data": {"task": "sine", "options": {"points": 14_000}, "window": 200,
-                 "epoch_windows": 10},
-        "training": {"epochs": 1, "batch_size": 10},
-        "output": {"run_dir": str(tmp_path / "run"), "figures": False},
-    }  # fmt: skip
-    assert peak_kib(settings, launch_environment) < 200_000
-
-
-def test_windows_in_memory_share_their_rows():
-    """10,000 windows of 1,000 steps: 80 MB of copies."""
-    from test_windows import counting
-
-    series = counting(11_000)
-    tracemalloc.start()
-    try:
-        data = make_dataset(series, window=1000, sequence=True)
-        x, _ = data.train(slice(10))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert x.shape == (10, 1000, 1)
-    assert peak < 5e6

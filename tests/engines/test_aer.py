@@ -11,7 +11,7 @@ from hpc_qlstm.circuits import ANSAETZE, Circuit, Constant, Gate, ansatz
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.engines.aer import AerEngine, expectations_of_z
 from hpc_qlstm.engines.reference import ReferenceEngine
-from hpc_qlstm.errors import HpcQlstmError, InputError, UnsupportedError
+from hpc_qlstm.errors import EngineError, HpcQlstmError, InputError, UnsupportedError
 
 GROUPS, BATCH = 2, 3
 
@@ -130,6 +130,60 @@ def test_idle_qubits_keep_their_places(engine):
     np.testing.assert_allclose(y, [[1, 1, -1, np.cos(0.2)]], atol=1e-14)
 
 
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """An engine that reads exact values as on a GPU, on the CPU."""
+    engine = AerEngine(threads=1, mitigation={"readout": True})
+    monkeypatch.setattr(engine, "_reads_z", True)
+    return engine
+
+
+@pytest.mark.parametrize(("qubits", "outputs"), [(1, 1), (4, 4), (5, 2), (9, 3)])
+def test_the_way_of_reading_on_a_gpu(as_on_a_gpu, monkeypatch, qubits, outputs):
+    circuit, x, w, dy = problem(qubits=qubits, outputs=outputs)
+    monkeypatch.setattr(aer_module, "_GPU_ROWS", 5)
+    runs = count_runs(as_on_a_gpu, monkeypatch)
+    y = as_on_a_gpu.expectations_group(circuit, x, w)
+    expected = ReferenceEngine().expectations_group(circuit, x, w)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+    # Two calibration circuits, and six rows of which one run takes five.
+    assert len(runs) == 4
+    np.testing.assert_array_equal(as_on_a_gpu.expectations_group(circuit, x[:1], w), y[:, :1])
+    if qubits < 9:
+        found = as_on_a_gpu.vjp_group(circuit, x, w, dy)
+        expected = ReferenceEngine().vjp_group(circuit, x, w, dy)
+        for got, want in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-10)
+
+
+def test_the_same_circuit_in_all_rows_as_on_a_gpu(as_on_a_gpu):
+    fixed = Circuit(2, (Gate("ry", (0,), Constant(0.7)), Gate("cnot", (0, 1))), 1, 2)
+    y = as_on_a_gpu.expectations(fixed, np.ones((3, 1)), np.empty(0))
+    np.testing.assert_allclose(y, np.full((3, 2), np.cos(0.7)), atol=1e-14)
+
+
+@pytest.mark.parametrize("fault", ["a row less", "a row without data"])
+@pytest.mark.parametrize("reads_z", [False, True])
+def test_rows_without_a_result_are_an_error(monkeypatch, reads_z, fault):
+    """As Aer leaves them when a GPU's memory is short, with the status 'completed'."""
+    circuit, x, w, _ = problem()
+    engine = AerEngine(threads=1)
+    monkeypatch.setattr(engine, "_reads_z", reads_z)
+    run = aer_module.run
+
+    def damaged(*arguments, **options):
+        result = run(*arguments, **options)
+        last = result.results.pop()
+        if fault == "a row without data":
+            last.data = type(last.data)()
+            result.results.append(last)
+        return result
+
+    monkeypatch.setattr(aer_module, "run", damaged)
+    with pytest.raises(EngineError, match="left rows without a result"):
+        engine.expectations_group(circuit, x, w)
+
+
 @pytest.mark.parametrize("threads", [2, 4])
 def test_threads_within_a_state(threads):
     # 11 qubits are beyond the threshold at which Aer splits a state over these threads.
@@ -182,6 +236,8 @@ def test_a_device_that_is_not_there_is_refused(device):
         ({"options": {"nonsense": 1}}, "nonsense"),
         ({"options": {"shots": 10}}, "options.shots"),
         ({"options": {"noise_model": None}}, "engine's noise"),
+        ({"call_memory_mb": 0}, "call_memory_mb is 0"),
+        ({"shot": 3}, "'shot' is not known, allowed: device, precision, .*optimization_level$"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_refused(arguments, message):
@@ -197,6 +253,9 @@ def test_a_gpu_run_names_its_gpu(monkeypatch):
         aer_module, "create_simulator", lambda device, *rest, **more: make("CPU", *rest, **more)
     )
     engine = AerEngine("gpu", gpu=3)
+    assert engine._reads_z
+    assert not AerEngine("gpu", shots=5)._reads_z
+    assert not AerEngine("gpu", noise={"readout": 0.1})._reads_z
     monkeypatch.setattr(engine._simulator, "run", lambda *_, **kwargs: pytest.fail(str(kwargs)))
     circuit, x, w, _ = problem()
     with pytest.raises(pytest.fail.Exception, match=r"'target_gpus': \[3\]"):

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from builders import merged, small_config
 
 import hpc_qlstm
 from hpc_qlstm.errors import EngineError
@@ -57,14 +58,13 @@ class Backend(StatevectorEstimator):
 # and a gradient, and two steps of the test part.
 JOBS_OF_TWO_EPOCHS = 44
 
-SETTINGS = {
-    "model": {"hidden_size": 2, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
-    "data": {"task": "sine", "options": {"points": 20}, "window": 2},
-    "training": {"epochs": 2, "batch_size": 4, "learning_rate": 0.05},
-    "checkpoint": {"every": 1},
-    "engine": {"name": "primitive", "backend": "flaky:Backend", "retries": 1, "retry_wait": 0.01},
-}
+SETTINGS = small_config(
+    model={"hidden_size": 2},
+    partition={"count": 2},
+    data={"options": {"points": 20}, "window": 2},
+    training={"epochs": 2, "batch_size": 4},
+    engine={"name": "primitive", "backend": "flaky:Backend", "retries": 1, "retry_wait": 0.01},
+)
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def counts(folder):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, losses, final_weights):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    engine = {"name": "primitive", "backend": "statevector"}
-    settings = {**SETTINGS, "engine": engine, "output": {"run_dir": str(folder), "figures": False}}
+    settings = SETTINGS | {"engine": {"name": "primitive", "backend": "statevector"}}
+    settings = merged(settings, output={"run_dir": str(folder)})
     hpc_qlstm.train(settings, quiet=True)
     return losses(folder), final_weights(folder), counts(folder)
 

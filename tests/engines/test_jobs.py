@@ -87,8 +87,8 @@ def test_waits_grow(monkeypatch):
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_a_job_that_was_done_nevertheless_is_not_submitted_again():
-    """The connection broke while its result was fetched: the result is there, and paid for."""
+def test_a_job_that_finished_all_the_same_is_not_submitted_again():
+    """The connection broke while its result was fetched: the result is there, and was paid for."""
 
     def breaks_once(job):
         if not job.finished:
@@ -153,7 +153,7 @@ def test_a_result_that_cannot_be_used_is_asked_for_again():
     assert len(jobs) == 2
 
 
-def test_a_result_that_is_garbage_is_asked_for_again():
+def test_a_malformed_result_is_asked_for_again():
     runner = JobRunner("backend", wait=0.0, retries=1)
     with pytest.raises(EngineError, match="no result after 2 tries: job-0: AttributeError"):
         runner.run(lambda: Job(0, lambda _: None), lambda result: result.data, 1)

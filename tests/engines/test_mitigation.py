@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hpc_qlstm
-from hpc_qlstm.circuits.qiskit_transpile import bound_form, calibration_circuits, compact, folded
+from hpc_qlstm.circuits.qiskit_transpile import bound_form, calibration_forms, compact, folded
 from hpc_qlstm.config import MitigationConfig
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.engines.mitigation import ReadoutCorrection, create_mitigation
@@ -101,7 +101,7 @@ def test_calibration_uses_the_circuits_own_qubits(problem):
     from hpc_qlstm.engines.primitive.backends import backend_by_name
 
     form = bound_form(problem[0], backend_by_name("generic:5", ""), 1, 3)
-    zeros, ones = calibration_circuits(form)
+    zeros, ones = (each.circuit for each in calibration_forms(form))
     assert zeros.num_qubits == ones.num_qubits == 5
     assert not zeros.data
     assert sorted(ones.find_bit(i.qubits[0]).index for i in ones.data) == sorted(form.qubits)

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from random_circuits import random_arrays, random_circuit
 
-from hpc_qlstm.circuits import Circuit, Constant, Feature, Gate, Weight, ansatz
-from hpc_qlstm.circuits.circuit import GATE_QUBITS, ROTATIONS, TRANSFORMS
+from hpc_qlstm.circuits import Circuit, Feature, Gate, Weight, ansatz
+from hpc_qlstm.circuits.circuit import TRANSFORMS
 from hpc_qlstm.engines.reference import ReferenceEngine
 from hpc_qlstm.errors import InputError, UnsupportedError
 
@@ -18,37 +19,6 @@ native = pytest.importorskip("hpc_qlstm.engines.native", reason="the extension i
 
 ISAS = native.available_isas()
 TOLERANCE = 1e-12
-
-
-def random_circuit(rng, qubits, gates, features, weights):
-    """Any gate anywhere; weights and features are used by none, one or several gates."""
-    names = [n for n in GATE_QUBITS if qubits > 1 or GATE_QUBITS[n] == 1]
-    made = []
-    for _ in range(gates):
-        name = str(rng.choice(names))
-        on = tuple(int(k) for k in rng.permutation(qubits)[: GATE_QUBITS[name]])
-        kinds = ["constant"] + ["weight"] * (weights > 0) + ["feature"] * (features > 0)
-        angle = None
-        if name in ROTATIONS:
-            kind = str(rng.choice(kinds))
-            if kind == "constant":
-                angle = Constant(float(rng.normal()))
-            elif kind == "weight":
-                angle = Weight(int(rng.integers(weights)))
-            else:
-                scale = float(rng.choice([1.0, -0.7, 2.5]))
-                angle = Feature(int(rng.integers(features)), str(rng.choice(TRANSFORMS)), scale)
-        made.append(Gate(name, on, angle))
-    outputs = int(rng.integers(1, qubits + 1))
-    return Circuit(qubits, tuple(made), features, outputs, (weights,))
-
-
-def random_arrays(rng, circuit, batch, groups):
-    return (
-        rng.normal(size=(batch, circuit.features)),
-        rng.normal(size=(groups, *circuit.weight_shape)),
-        rng.normal(size=(groups, batch, circuit.outputs)),
-    )
 
 
 def assert_agrees(circuit, arrays, isa, **options):
@@ -244,7 +214,7 @@ def test_wrong_shapes_are_refused_with_what_is_allowed():
         engine.expectations_group(circuit, np.ones((5, 3)), w)
     with pytest.raises(InputError, match=r"weights have shape .* with 9 weights in a set"):
         engine.expectations_group(circuit, x, np.ones((4, 8)))
-    with pytest.raises(InputError, match=r"cotangents have shape .*allowed: \(4, 5, 2\)"):
+    with pytest.raises(InputError, match=r"cotangent has shape .*allowed: \(4, 5, 2\)"):
         engine.vjp_group(circuit, x, w, np.ones((4, 5, 3)))
     with pytest.raises(InputError, match=r"float64\(2,\).*allowed"):
         engine.expectations_group(circuit, np.ones(2), w)

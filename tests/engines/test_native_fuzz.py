@@ -1,20 +1,12 @@
 """2,000 random circuits, every gate, 1 to 8 qubits, against the reference, on every kernel."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from random_circuits import random_arrays, random_circuit
 
 from hpc_qlstm.engines.reference import ReferenceEngine
 
 native = pytest.importorskip("hpc_qlstm.engines.native", reason="the extension is not built")
-
-_spec = importlib.util.spec_from_file_location(
-    "native_circuits", Path(__file__).with_name("test_native.py")
-)
-_other = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_other)
 
 CIRCUITS = 2000
 # Single precision rounds to 6e-8; sums over many features with slopes up to 2.5 add up.
@@ -30,12 +22,10 @@ def test_random_circuits():
     ]
     worst = dict.fromkeys(TOLERANCES, 0.0)
     for number in range(CIRCUITS):
-        circuit = _other.random_circuit(
+        circuit = random_circuit(
             rng, 1 + number % 8, int(rng.integers(1, 40)), features=3, weights=4
         )
-        arrays = _other.random_arrays(
-            rng, circuit, int(rng.integers(1, 5)), int(rng.integers(1, 3))
-        )
+        arrays = random_arrays(rng, circuit, int(rng.integers(1, 5)), int(rng.integers(1, 3)))
         expected = ReferenceEngine().vjp_group(circuit, *arrays)
         # In single precision every tenth is enough.
         for engine in engines if number % 10 == 0 else engines[::3]:

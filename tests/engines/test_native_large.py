@@ -1,25 +1,18 @@
 """Mode "state" of the native engine: one large state at a time, in tiles."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from random_circuits import random_arrays, random_circuit
 
 from hpc_qlstm.circuits import Circuit, Gate, ansatz
 from hpc_qlstm.engines.reference import ReferenceEngine
 from hpc_qlstm.errors import InputError, UnsupportedError
 
 native = pytest.importorskip("hpc_qlstm.engines.native", reason="the extension is not built")
-
-_spec = importlib.util.spec_from_file_location(
-    "native_circuits", Path(__file__).with_name("test_native.py")
-)
-_other = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_other)
-random_circuit, random_arrays = _other.random_circuit, _other.random_arrays
 
 ISAS = native.available_isas()
 TOLERANCE = 1e-12

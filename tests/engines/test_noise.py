@@ -114,7 +114,7 @@ def test_a_circuit_without_angles_is_sampled_for_every_row():
 
 @pytest.mark.parametrize("name", ["fake_manila", "generic:4", "fake_sherbrooke"])
 def test_a_devices_noise(problem, name):
-    """Its gates, its couplings and its qubits: the values fall short of the exact ones a little."""
+    """Its gates, its couplings and its qubits: values are a little below the exact ones."""
     if name.startswith("fake"):
         pytest.importorskip("qiskit_ibm_runtime")
     circuit, x, w = problem
@@ -125,7 +125,7 @@ def test_a_devices_noise(problem, name):
 
 
 def as_json(model):
-    """What a user would save."""
+    """The file that a user would save."""
 
     def plain(value):
         if isinstance(value, complex):
@@ -173,13 +173,13 @@ def test_a_devices_noise_from_a_file_rewrites_circuits_in_its_gates(problem, tmp
         ({"file": "absent.json"}, "absent.json cannot be read"),
     ],
 )
-def test_noise_that_cannot_be_is_refused(noise, message):
+def test_invalid_noise_is_refused(noise, message):
     with pytest.raises(InputError, match=message):
         create_engine("aer", noise=noise)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"errors": [{"type": "qerror"}]}', "\x00"])
-def test_files_that_are_no_noise_model_are_refused(tmp_path, content):
+def test_files_without_a_noise_model_are_refused(tmp_path, content):
     path = tmp_path / "noise.json"
     path.write_text(content)
     with pytest.raises(InputError, match="is no noise model"):
@@ -205,7 +205,7 @@ def test_sizes_that_noise_allows():
         ({"options": {"seed_simulator": 3}}, "engine's seed"),
     ],
 )
-def test_other_arguments_that_cannot_be(arguments, message):
+def test_other_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         create_engine("aer", **arguments)
 

@@ -148,7 +148,7 @@ def test_ibms_client_in_its_local_mode(problem, mode):
         ),
     ],
 )
-def test_what_cannot_be_is_refused(options, message):
+def test_invalid_values_are_refused(options, message):
     if "fake" in str(options):
         pytest.importorskip("qiskit_ibm_runtime")
     with pytest.raises(InputError, match=message):

@@ -60,7 +60,7 @@ def test_a_model_follows_its_gradient():
     np.testing.assert_array_equal(found["readout.weight"], gradient["readout.weight"])
 
 
-def test_methods_that_an_engine_has_not():
+def test_gradient_methods_an_engine_lacks():
     with pytest.raises(hpc_qlstm.UnsupportedError, match="'parameter_shift' or 'spsa'"):
         hpc_qlstm.QLSTM(1, 2, 1, engine=create_engine("aer"), gradient="adjoint")
 

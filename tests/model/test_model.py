@@ -43,7 +43,7 @@ def problem(model, seed=0, batch=3, steps=3):
 
 
 def recomputed(model, weights, x):
-    """Predictions by the equations of design section 2, one sample at a time."""
+    """Predictions by the cell's equations, one sample at a time."""
     engine, p, predictions = ReferenceEngine(), model.partition, []
     for sample in x:
         h = c = np.zeros(model.hidden_size)
@@ -222,7 +222,7 @@ def test_wrong_y_and_weights_are_refused():
         ((1, 20, 1), {}, "engine reference: a circuit of 21 qubits is too large"),
     ],
 )
-def test_models_that_cannot_be_are_refused(sizes, options, message):
+def test_invalid_models_are_refused(sizes, options, message):
     with pytest.raises(InputError, match=message):
         QLSTM(*sizes, **{"engine": "reference", **options})
 

@@ -11,7 +11,6 @@ from hpc_qlstm import Partition
 from hpc_qlstm.engines.fused import ForwardArrays, ReverseArrays
 from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.blocks import block_bounds
 from hpc_qlstm.native import extension, numerics
 from hpc_qlstm.native.kernels import find_kernel
 
@@ -94,87 +93,6 @@ def test_a_thousand_partitions_share_their_circuits():
     assert np.isfinite(loss)
 
 
-def test_sums_over_blocks_are_in_order():
-    rng = np.random.default_rng(1)
-    rows = rng.normal(size=(37, 5)) * 10.0 ** rng.integers(-12, 12, (37, 5))
-    bounds = block_bounds(37)
-    sums = np.empty((len(bounds) - 1, 5))
-    numerics.block_sums(rows, bounds, sums)
-    for k in range(len(bounds) - 1):
-        expected = rows[bounds[k]].copy()
-        for row in rows[bounds[k] + 1 : bounds[k + 1]]:
-            expected += row
-        np.testing.assert_array_equal(sums[k], expected)
-
-
-def test_gathered_blocks_are_added_by_replica_and_position():
-    """Two replicas with three and two blocks, rows of two ranks with sections of 2 and 3."""
-    rng = np.random.default_rng(2)
-    received = rng.normal(size=(4, 3, 1 + 2 + 3))  # loss, two shared columns, a section
-    gradient = np.full(2 + 3 + 2, np.nan)
-    loss, total = numerics.add_blocks(received, [3, 2], [0, 2, 5], 1, 3, gradient)
-    first = np.concatenate([received[0, :3], received[2, :2]])
-    second = np.concatenate([received[1, :3], received[3, :2]])
-    np.testing.assert_allclose(loss, first[:, 0].sum(), rtol=1e-14)
-    np.testing.assert_allclose(total, gradient.sum(), rtol=1e-13)
-    np.testing.assert_allclose(gradient[:2], first[:, 3:5].sum(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(gradient[2:5], second[:, 3:6].sum(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(gradient[5:], first[:, 1:3].sum(axis=0), rtol=1e-13)
-
-
-def test_adam_is_that_of_its_formula():
-    rng = np.random.default_rng(3)
-    gradient, first, weights = rng.normal(size=(3, 9))
-    second = rng.uniform(0, 1, 9)
-    m, v, w = first.copy(), second.copy(), weights.copy()
-    numerics.adam(0.9, 0.99, 0.3, 0.7, 1e-8, gradient, first, second, weights)
-    m += (1 - 0.9) * (gradient - m)
-    v = v * 0.99 + (1 - 0.99) * gradient * gradient
-    w -= 0.3 * m / (np.sqrt(v) / 0.7 + 1e-8)
-    for ours, theirs in ((first, m), (second, v), (weights, w)):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-15)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda z: numerics.sum_blocks(z(3, 2), [0, 2], z(2)),
-        lambda z: numerics.sum_blocks(z(3, 2), [0, 3], z(3)),
-        lambda z: numerics.adam(0.9, 0.9, 1, 1, 1, z(3), z(3), z(2), z(3)),
-        lambda z: numerics.block_sums(z(3, 2), [0, 2, 4], z(2, 2)),
-        lambda z: numerics.block_sums(z(3, 2), [0, 2, 2, 3], z(3, 2)),
-        lambda z: numerics.block_sums(z(3, 2), [0, 3], z(1, 3)),
-        lambda z: numerics.add_blocks(z(2, 3, 6), [4], [0, 2, 5], 1, 3, z(7)),
-        lambda z: numerics.add_blocks(z(2, 3, 6), [3], [0, 2, 6], 1, 3, z(8)),
-        lambda z: numerics.add_blocks(z(2, 3, 6), [3], [0, 2, 5], 1, 3, z(6)),
-        lambda z: numerics.merge_columns(z(2, 3, 2), [1, 3], z(3, 4)),
-        lambda z: numerics.merge_columns(z(2, 3, 2), [1, 2], z(3, 4)),
-        lambda z: numerics.add_columns(z(2, 3, 2), _columns((2, 0, 0)), z(3, 2)),
-        lambda z: numerics.add_columns(z(2, 3, 2), _columns((0, 2, 0)), z(3, 2)),
-        lambda z: numerics.add_columns(z(2, 3, 2), _columns((0, 0, 2)), z(3, 2)),
-        lambda z: numerics.add_columns(z(2, 3, 2), _columns((0, 2**32 - 1, 0)), z(3, 2)),
-        lambda z: numerics.pack_sums(z(3), z(3, 2), z(3, 4), [0, 3], 2**64 - 6, z(1)),
-        lambda z: numerics.readout(z(3, 2), z(1, 3), z(1), z(3, 1)),
-        lambda z: numerics.squared_errors(
-            z(3, 1, 2), z(1, 2), z(1), z(3, 1), 1, z(3), z(3, 1, 2), z(3, 2)
-        ),
-        lambda z: numerics.squared_errors(
-            z(3, 1, 2), z(1, 2), z(1), z(4), 1, z(3), z(3, 1, 2), z(3, 3)
-        ),
-        lambda z: numerics.pack_sums(z(3), z(3, 2), z(3, 4), [0, 1, 3], 2, z(7)),
-        lambda z: numerics.pack_sums(z(3), z(3, 2), z(3, 4), [0, 1, 2], 2, z(8)),
-        lambda z: numerics.pack_sums(z(3), z(2, 2), z(3, 4), [0, 1, 3], 2, z(8)),
-    ],
-)
-def test_arrays_of_other_sizes_are_refused(call):
-    with pytest.raises(ValueError, match="other steps, samples or sizes"):
-        call(lambda *shape: np.zeros(shape))
-
-
-def _columns(*added):
-    return numerics.ColumnList(list(added))
-
-
 def two_partitions():
     """Their native sweeps, the local cell, flat weights and x of 3 samples and 2 steps."""
     model = QLSTM(1, 4, 1, depth=1, partition=Partition.broadcast_input(5, 4, 2))
@@ -189,16 +107,23 @@ def test_sweeps_of_other_sizes_are_refused():
     sweeps, local, flat, x = two_partitions()
     state, outputs = np.zeros((3, 4)), np.zeros((4, 3, 4))
     sweeps.begin(flat, x, outputs).forward(1, state)
-    for flat_given, state_given, outputs_given in (
-        (flat, np.zeros((3, 3)), outputs),
-        (flat, np.zeros((2, 4)), outputs),
-        (flat, state, np.zeros((4, 3, 3))),
-        (flat[:20], state, outputs),
+    for message, flat_given, state_given, outputs_given in (
+        (
+            "state has width 3, allowed: more than 3, which member 1",
+            flat,
+            np.zeros((3, 3)),
+            outputs,
+        ),
+        (r"state has shape \(2, 4\), allowed: \(3, columns\)", flat, np.zeros((2, 4)), outputs),
+        (r"outputs have shape .* allowed: \(4, 3, 4 or more\)", flat, state, np.zeros((4, 3, 3))),
+        ("weights have size 20, allowed: room for 4 times", flat[:20], state, outputs),
     ):
-        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+        with pytest.raises(ValueError, match=message):
             sweeps.begin(flat_given, x, outputs_given).forward(1, state_given)
-    with pytest.raises(ValueError, match="other steps"):
+    with pytest.raises(ValueError, match="t is 2, allowed: less than 2"):
         sweeps.begin(flat, x, outputs).forward(2, state)
+    with pytest.raises(ValueError, match="threads is 0, allowed: 1 or more"):
+        sweeps.begin(flat, x, outputs)._sweep.forward(0, 0, state, x, flat, outputs)
     sweep = sweeps.begin(flat, x, outputs)
     sweep.forward(0, state)
     good = {
@@ -207,11 +132,14 @@ def test_sweeps_of_other_sizes_are_refused():
         "grad_inputs": np.zeros((3, 6)),
     }
     sweep.reverse(0, **good)
-    for name, shape in (
-        ("cotangents", (4, 3, 3)), ("rows", (3, local.weights - 1)), ("grad_inputs", (3, 5)),
-        ("rows", (2, local.weights)),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+    for message, name, shape in (
+        ("cotangents have width 3, allowed: .* member 1", "cotangents", (4, 3, 3)),
+        (r"cotangents have shape \(4, 2, 4\), allowed: \(4, 3, d_h\)", "cotangents", (4, 2, 4)),
+        ("rows have width .*, allowed: .* member 1", "rows", (3, local.weights - 1)),
+        (r"rows have shape \(2, ", "rows", (2, local.weights)),
+        (r"grad_inputs have shape \(3, 5\), allowed: \(3, 6 or more\)", "grad_inputs", (3, 5)),
+    ):
+        with pytest.raises(ValueError, match=message):
             sweep.reverse(0, **{**good, name: np.zeros(shape)})
 
 
@@ -227,17 +155,27 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
             "gathered": sent[None], "counts": [4], "hidden": zeros(3, 4),
             "outputs": zeros(1, 3, 4), "sequence": False, "updates": True,
         } | others  # fmt: skip
-        return sweeps.begin(flat, x, sent).with_cell(ForwardArrays(**given))
+        tape = sweeps.begin(flat, x, sent)
+        return tape, tape.with_cell(ForwardArrays(**given))
 
-    tied = tie()
-    for others in (
-        {"sent": zeros(4, 3, 3)}, {"sent": zeros(3, 3, 4)}, {"counts": [3]},
-        {"counts": [2, 2]}, {"gathered": zeros(2, 4, 3, 4)}, {"gathered": zeros(1, 4, 2, 4)},
-        {"hidden": zeros(3, 3)}, {"hidden": zeros(2, 4)}, {"outputs": zeros(2, 3, 4)},
-        {"outputs": zeros(1, 3, 4), "sequence": True}, {"outputs": zeros(1, 2, 4)},
-        {"h0": zeros(3, 3), "c0": zeros(3, 4)}, {"h0": zeros(3, 4), "c0": zeros(2, 4)},
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match="other steps, samples or sizes"):
+    tape, tied = tie()
+    for message, others in (
+        (r"outputs have shape .* \(4, 3, 4 or more\)", {"sent": zeros(4, 3, 3)}),
+        (r"outputs have shape \(3, 3, 4\)", {"sent": zeros(3, 3, 4)}),
+        ("counts have the sum 3, allowed: 4, the columns of state", {"counts": [3]}),
+        (r"counts are \[5\], allowed: at most 4", {"counts": [5]}),
+        (r"gathered has shape .* allowed: \(2, 4, 3, 4\)", {"counts": [2, 2]}),
+        (r"gathered has shape \(2, 4, 3, 4\)", {"gathered": zeros(2, 4, 3, 4)}),
+        (r"gathered has shape \(1, 4, 2, 4\)", {"gathered": zeros(1, 4, 2, 4)}),
+        ("allowed: 3, the columns of state", {"hidden": zeros(3, 3)}),
+        (r"state has shape \(2, 4\), allowed: \(3, 4\)", {"hidden": zeros(2, 4)}),
+        (r"read has shape \(2, 3, 4\), allowed: \(1, 3, 4\)", {"outputs": zeros(2, 3, 4)}),
+        (r"read has shape \(1, 3, 4\), allowed: \(2, 3, 4\)", {"sequence": True}),
+        (r"read has shape \(1, 2, 4\)", {"outputs": zeros(1, 2, 4)}),
+        (r"h0 has shape \(3, 3\), allowed: \(3, 4\)", {"h0": zeros(3, 3), "c0": zeros(3, 4)}),
+        (r"c0 has shape \(2, 4\), allowed: \(3, 4\)", {"h0": zeros(3, 4), "c0": zeros(2, 4)}),
+    ):
+        with pytest.raises(ValueError, match=message):
             tie(**others)
     columns = local_columns([[0, 1, 4], [2, 3, 4]])
     good = {
@@ -245,17 +183,28 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         "gathered": zeros(1, 3, 6), "columns": columns, "hidden_begin": 0,
         "cotangents": zeros(4, 3, 4), "grad_x": None,
     }  # fmt: skip
-    with pytest.raises(ValueError, match="other steps"):
-        tied.cell_backward(1)  # not on the way back
-    tied.start_back(ReverseArrays(**good))
-    for others in (
-        {"grad_outputs": zeros(2, 3, 4)}, {"rows": zeros(3, local.weights - 1)},
-        {"grad_inputs": zeros(3, 5)}, {"gathered": zeros(1, 3, 7)}, {"hidden_begin": 2},
-        {"columns": local_columns([[0, 1, 5], [2, 3, 4]])}, {"cotangents": zeros(4, 3, 3)},
-        {"grad_x": zeros(3, 1, 1)}, {"grad_h": zeros(3, 3), "grad_c": zeros(3, 4)},
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match="other steps, samples or sizes"):
-            tied.start_back(ReverseArrays(**good | others))
+    with pytest.raises(ValueError, match="start_back comes before steps back"):
+        tied.cell_backward(1)
+    tape.start_back(ReverseArrays(**good))
+    outside = local_columns([[0, 1, 5], [2, 3, 4]])
+    for message, others in (
+        (
+            r"grad_read has shape \(2, 3, 4\), allowed: \(1, 3, 4\)",
+            {"grad_outputs": zeros(2, 3, 4)},
+        ),
+        ("rows have width .*, allowed: .* member 1", {"rows": zeros(3, local.weights - 1)}),
+        (r"rows have shape \(2, ", {"rows": zeros(2, local.weights)}),
+        (r"grad_inputs have shape \(3, 5\)", {"grad_inputs": zeros(3, 5)}),
+        (r"gathered has shape .* \(parts, 3, 6\)", {"gathered": zeros(1, 3, 7)}),
+        ("hidden_begin is 2, allowed: 0 or 1", {"hidden_begin": 2}),
+        ("columns lie outside .*: 1 parts of 6 columns, 5 sums", {"columns": outside}),
+        (r"cotangents have shape \(4, 3, 3\)", {"cotangents": zeros(4, 3, 3)}),
+        (r"grad_x has shape \(3, 1, 1\), allowed: \(3, 2, 1\)", {"grad_x": zeros(3, 1, 1)}),
+        (r"grad_h has shape \(3, 3\)", {"grad_h": zeros(3, 3), "grad_c": zeros(3, 4)}),
+        (r"grad_c has shape \(2, 4\)", {"grad_h": zeros(3, 4), "grad_c": zeros(2, 4)}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tape.start_back(ReverseArrays(**good | others))
     for call in (
         tied.evaluate,
         tied.update,
@@ -265,16 +214,16 @@ def test_ties_to_arrays_of_other_sizes_are_refused():
         tied.backward_step,
     ):
         call(1)
-        with pytest.raises(ValueError, match="other steps"):
+        with pytest.raises(ValueError, match="t is 2, allowed: less than 2"):
             call(2)
-    follower = tie(updates=False)
+    _, follower = tie(updates=False)
     follower.evaluate(1)
-    with pytest.raises(ValueError, match="other steps"):
+    with pytest.raises(ValueError, match="does not update the cell"):
         follower.update(1)
 
 
-def test_a_sweep_that_does_not_come_back():
-    """The same outputs with the memory of one step, and no way back."""
+def test_a_forward_only_sweep():
+    """The same outputs with the memory of one step, and no backward pass."""
     model, weights, x, _ = problem(MODELS["unequal"], NativeEngine(threads=1))
     flat, sweeps = model.layout.flatten(weights), model.local_cell(range(3)).gates.fused
     assert sweeps is not None
@@ -290,9 +239,9 @@ def test_a_sweep_that_does_not_come_back():
     with pytest.raises(ValueError, match="without a way back"):
         sweep.reverse(3, np.zeros((4, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)))
     arrays = outputs[None], [3], np.zeros((7, 3)), np.zeros((1, 7, 3)), False, True
-    tied = sweep.with_cell(ForwardArrays(*arrays))
+    sweep.with_cell(ForwardArrays(*arrays))
     with pytest.raises(ValueError, match="without a way back"):
-        tied.start_back(
+        sweep.start_back(
             ReverseArrays(
                 np.zeros((1, 7, 3)), np.zeros((7, 99)), np.zeros((7, 9)), np.zeros((1, 7, 9)),
                 local_columns([[0], [1], [2]]), 0, np.zeros((4, 7, 3)),
@@ -312,11 +261,11 @@ def test_a_tie_ends_when_the_sweep_begins_anew():
     tied = sweep.with_cell(ForwardArrays(*arrays))
     tied.evaluate(1)
     sweep._sweep.begin(2, 3)
-    with pytest.raises(ValueError, match="other steps"):
+    with pytest.raises(ValueError, match="start comes first, again whenever the gates begin anew"):
         tied.evaluate(1)
     with pytest.raises((MemoryError, ValueError)):
         sweep._sweep.begin(2**45, 2)
-    with pytest.raises(ValueError, match="other steps"):
+    with pytest.raises(ValueError, match="t is 0, allowed: less than 0"):
         sweep.forward(0, np.zeros((3, 4)))
 
 
@@ -324,12 +273,32 @@ def test_a_sweep_keeps_its_plans_alive():
     model = QLSTM(1, 2, 1, depth=1)
     sweeps = model.local_cell(range(1)).gates.fused
     assert sweeps is not None
-    plan = sweeps.members[0][0]
+    plan = sweeps.members[0].plan
     before = sys.getrefcount(plan)
     sweep = extension.PartitionSweep(sweeps.kernels.kernel, sweeps.members, 4)
     assert sys.getrefcount(plan) == before + 1
     del sweep
     assert sys.getrefcount(plan) == before
+
+
+def test_a_member_says_what_it_was_made_of():
+    sweeps, *_ = two_partitions()
+    given = {
+        "plan": sweeps.members[0].plan, "picks": [0, 3, -1], "weights_begin": 1, "rows_begin": 2,
+        "output_begin": 3,
+    }  # fmt: skip
+    member = extension.Member(**given)
+    assert {name: getattr(member, name) for name in given} == given
+    with pytest.raises(ValueError, match="picks are 2, allowed: 3, one for each feature"):
+        extension.Member(**given | {"picks": [0, 1]})
+    with pytest.raises(TypeError):
+        extension.Member(*given.values())
+    with pytest.raises(TypeError):
+        extension.Member(**given | {"plan": None})
+    with pytest.raises(TypeError):
+        extension.PartitionSweep(find_kernel(), [tuple(given.values())], 4)
+    with pytest.raises(AttributeError):
+        member.rows_begin = 0
 
 
 def local_columns(inputs):

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from builders import merged, small_config
 
-TINY: dict[str, Any] = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 4},
-    "engine": {"name": "native", "threads": 1},
-    "data": {"task": "sine", "options": {"points": 40}},
-    "training": {"epochs": 3, "batch_size": 7, "learning_rate": 0.05, "seed": 3},
-    "parallel": {},
-    "output": {"figures": False},
-}
+ONE_THREAD = small_config(
+    engine={"name": "native", "threads": 1}, training={"batch_size": 7, "seed": 3}
+)
 
 
 @pytest.fixture
 def configured() -> Callable[..., Any]:
-    """A tiny run's configuration, with keys of its sections replaced."""
+    """The configuration of a small run, with keys of its sections replaced."""
     from hpc_qlstm import load_config
 
     def build(**sections: dict[str, Any]) -> Any:
-        values = copy.deepcopy(TINY)
-        for name, keys in sections.items():
-            values[name].update(keys)
-        return load_config(values)
+        return load_config(merged(ONE_THREAD, **sections))
 
     return build
 
@@ -44,7 +35,7 @@ def comm() -> Any:
 
 @pytest.fixture
 def agree(comm: Any) -> Callable[[bool, str], None]:
-    """An assertion that fails on all ranks when it fails on one, so that nobody waits for ever."""
+    """An assertion that fails on all ranks when it fails on one, so that no rank waits for ever."""
 
     def check(condition: bool, message: str = "") -> None:
         failing = [r for r, ok in enumerate(comm.allgather(bool(condition))) if not ok]

@@ -7,15 +7,19 @@ import time
 import numpy as np
 import pytest
 
+from hpc_qlstm import Partition
+from hpc_qlstm.distributed.exchange import GroupExchange
+from hpc_qlstm.distributed.messages import MessagePlan
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.model import QLSTM
 from hpc_qlstm.parallel import (
+    ProcessGrid,
     SerialCommunicator,
     on_root,
     open_communicator,
     threads_per_rank,
     together,
 )
-from hpc_qlstm.parallel.exchange import RowExchange
 
 pytestmark = pytest.mark.mpi
 
@@ -73,7 +77,7 @@ def test_split_and_node(comm, agree):
     agree(threads_per_rank(ours) >= 1)
 
 
-def test_what_is_freed_is_gone_and_the_rest_goes_on(comm, agree):
+def test_freed_communicators_leave_the_rest_usable(comm, agree):
     ours = open_communicator(comm)
     row = ours.split(0)
     row.prepare_allgather(np.zeros(2), np.zeros((comm.size, 2)))
@@ -113,17 +117,17 @@ def test_root_speaks_for_all(comm, agree):
 @pytest.mark.parametrize("kind", ["blocking", "persistent"])
 @pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("replicated", [False, True])
-def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, early, kind):
+def test_group_exchange_puts_parts_in_partition_order(comm, agree, replicated, early, kind):
     """Two parts of a batch under way at once, twice over, as the recurrence does it."""
     ours = open_communicator(comm)
     count = comm.size + 1
     blocks = [range(r, r + 1) for r in range(comm.size - 1)] + [range(comm.size - 1, count)]
     outputs = [1 + m % 2 for m in range(count)]
-    columns = [[m, *range(m + 1, count, 2)] for m in range(count)]
-    exchange = RowExchange(
-        ours, blocks, sum(outputs), columns, outputs, replicated=replicated, kind=kind
-    )
-    exchange.early = early
+    hidden = sum(outputs)
+    columns = [[m, *range(m + 1, hidden + 1, 2)] for m in range(count)]
+    model = QLSTM(1, hidden, 1, depth=1, partition=Partition(columns, outputs))
+    plan = MessagePlan(model, ProcessGrid(1, 0, comm.rank, tuple(blocks)), replicated)
+    exchange = GroupExchange(ours, plan, kind)
     batch = 3
 
     def part(m, width, lead, salt):
@@ -134,12 +138,12 @@ def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, ear
         z, gradients = [], []
         for slot in range(2):
             salt = 0.25 * (2 * round + slot)
-            z.append(exchange.outputs(slot, 4, batch))
+            z.append(exchange.outputs(slot, 4, batch, early=early))
             own = [part(m, outputs[m], (4, batch), salt) for m in exchange.partitions]
             packed = np.concatenate(own, axis=2)
             z[-1].send[:, :, : packed.shape[2]] = packed
             z[-1].start()
-            gradients.append(exchange.inputs(slot, batch))
+            gradients.append(exchange.inputs(slot, batch, early=early))
             own = [part(m, len(columns[m]), (batch,), salt) for m in exchange.partitions]
             packed = np.concatenate(own, axis=1)
             gradients[-1].send[:, : packed.shape[1]] = packed
@@ -147,21 +151,21 @@ def test_row_exchange_puts_parts_in_partition_order(comm, agree, replicated, ear
         for slot in range(2):
             salt = 0.25 * (2 * round + slot)
             merged = z[slot].finish(exchange.updates_cell)
-            sums = np.zeros((batch, count))
+            sums = np.zeros((batch, hidden + 1))
             gradients[slot].finish(sums if exchange.updates_cell else None)
             if exchange.updates_cell:
                 every = [part(m, outputs[m], (4, batch), salt) for m in range(count)]
                 right &= np.array_equal(merged, np.concatenate(every, axis=2))
-                expected = np.zeros((batch, count))
+                expected = np.zeros((batch, hidden + 1))
                 for m in range(count):
                     expected[:, columns[m]] += part(m, len(columns[m]), (batch,), salt)
                 right &= np.array_equal(sums, expected)
     agree(exchange.updates_cell == (replicated or comm.rank == 0))
     agree(right, "parts are not in partition order")
-    hidden = exchange.shared(0, 1, batch)
-    hidden.buffer[...] = comm.rank
-    hidden.share()
-    agree(bool((hidden.buffer == (comm.rank if replicated else 0)).all()))
+    state = exchange.shared(0, 1, batch)
+    state.buffer[...] = comm.rank
+    state.share()
+    agree(bool((state.buffer == (comm.rank if replicated else 0)).all()))
 
 
 def test_serial_communicator_needs_no_mpi():

@@ -1,4 +1,4 @@
-"""Training on ranks: the same bits on every allowed number, and the designed collectives."""
+"""Training on ranks: the same bits on every allowed number, and the collectives of a batch."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_train_writes_once_and_returns_everywhere(configured, comm, agree, share
 
 
 def test_time_that_one_rank_takes_is_waiting_on_the_others(configured, comm, agree):
-    """The last rank sleeps in each of its two batches: the others wait as long, and nobody more."""
+    """The last rank sleeps in each of its two batches: the others wait as long, and no longer."""
     if comm.size == 1:
         pytest.skip("needs others to wait")
     config = configured(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
 import time
 
+import launch
 import pytest
 
 PROGRAM = """
@@ -41,18 +41,13 @@ hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)
 @pytest.mark.parametrize(
     ("victim", "error"), [(0, "bug"), (1, "bug"), (2, "memory"), (0, "memory")]
 )
-def test_an_exception_on_one_rank_ends_all(
-    command, launch_environment, write_config, tmp_path, victim, error
-):
+def test_an_exception_on_one_rank_ends_all(write_config, tmp_path, victim, error):
     config = write_config(training={"epochs": 100_000})
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    mpirun = command(ranks=4)[:3]
     start = time.monotonic()
-    done = subprocess.run(
-        [*mpirun, sys.executable, program, config, str(victim), error],
-        cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    words = (sys.executable, program, config, victim, error)
+    done = launch.mpirun(4, *words, cwd=tmp_path, timeout=60)
     assert done.returncode == 1
     assert time.monotonic() - start < 20
     assert done.stderr.count(f"error: rank {victim}") == 1, done.stderr
@@ -63,15 +58,13 @@ def test_an_exception_on_one_rank_ends_all(
         assert "Traceback" not in done.stderr
 
 
-def test_out_of_memory_alone(launch_environment, write_config, tmp_path):
+def test_out_of_memory_alone(write_config, tmp_path):
     program = tmp_path / "program.py"
     train = "hpc_qlstm.train(sys.argv[1], MPI.COMM_WORLD, quiet=True)"
     main = "sys.argv = ['', 'train', sys.argv[1]]; import hpc_qlstm.cli; hpc_qlstm.cli.main()"
     program.write_text(PROGRAM.replace(train, main))
-    done = subprocess.run(
-        [sys.executable, program, write_config(training={"epochs": 1000}), "0", "memory"],
-        cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    config = write_config(training={"epochs": 1000})
+    done = launch.run(sys.executable, program, config, 0, "memory", cwd=tmp_path, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("error: out of memory (Unable to allocate")
     assert done.stderr.count("\n") == 1
@@ -91,13 +84,13 @@ def read_all(descriptor: int) -> str:
 
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_progress_bar_on_a_terminal_and_lines_elsewhere(
-    command, launch_environment, hpc_qlstm_run, write_config, tmp_path, ranks
+    hpc_qlstm_run, write_config, tmp_path, ranks
 ):
     config = write_config()
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command("train", config, ranks=ranks), cwd=tmp_path,
-        env={**launch_environment, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs,
+    process = launch.start(
+        *launch.HPC_QLSTM, "train", config, ranks=ranks, cwd=tmp_path,
+        env=launch.environment(TERM="xterm"), stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
     on_terminal = read_all(ours)

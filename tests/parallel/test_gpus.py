@@ -1,9 +1,10 @@
 """Which GPU a rank takes. nvidia-smi is a script here: no GPU is needed to read what it prints."""
 
 import os
-import subprocess
+import sys
 import textwrap
 
+import launch
 import pytest
 
 from hpc_qlstm.parallel import SerialCommunicator
@@ -107,7 +108,7 @@ def test_no_gpu_leaves_the_environment_alone(monkeypatch, tmp_path):
     assert table.lines[0].endswith("no GPU found")
 
 
-def test_two_ranks_under_mpirun(nvidia_smi, command, launch_environment, tmp_path):
+def test_two_ranks_under_mpirun(nvidia_smi, tmp_path):
     """The place on the node comes from MPI: two ranks here take different GPUs."""
     nvidia_smi(LISTING)
     program = tmp_path / "program.py"
@@ -125,8 +126,5 @@ def test_two_ranks_under_mpirun(nvidia_smi, command, launch_environment, tmp_pat
             """
         )
     )
-    words = command(ranks=2)
-    words = [*words[: words.index("-n") + 2], "python", str(program)]
-    environment = {**launch_environment, "PATH": os.environ["PATH"]}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment)
+    done = launch.mpirun(2, sys.executable, program)
     assert done.stdout.strip() == "['0', '1'] []", done.stderr

@@ -6,10 +6,10 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 
+import launch
 import pytest
 
 from hpc_qlstm.native.system import create_heartbeat
@@ -42,13 +42,10 @@ print("done", flush=True)
 """
 
 
-def start(command, environment, tmp_path, ranks, limit, what):
+def start(tmp_path, ranks, limit, what):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    process = subprocess.Popen(
-        [*command(ranks=ranks)[:3], sys.executable, program, str(limit), what], cwd=tmp_path,
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = launch.start(sys.executable, program, limit, what, ranks=ranks, cwd=tmp_path)
     pids = {}
     while len(pids) < ranks:
         words = process.stdout.readline().split()
@@ -57,8 +54,8 @@ def start(command, environment, tmp_path, ranks, limit, what):
 
 
 @pytest.mark.parametrize(("victims", "named"), [([1], 1), ([0], 0), ([1, 2], 2)])
-def test_a_stopped_rank_is_named(command, launch_environment, tmp_path, victims, named):
-    process, pids = start(command, launch_environment, tmp_path, 4, 2.0, "stops")
+def test_a_stopped_rank_is_named(tmp_path, victims, named):
+    process, pids = start(tmp_path, 4, 2.0, "stops")
     time.sleep(1.5)  # everybody has heard of everybody
     for rank in victims:
         os.kill(pids[rank], signal.SIGSTOP)
@@ -74,8 +71,8 @@ def test_a_stopped_rank_is_named(command, launch_environment, tmp_path, victims,
         time.sleep(0.1)
 
 
-def test_a_rank_that_computes_is_left_alone(command, launch_environment, tmp_path):
-    process, _ = start(command, launch_environment, tmp_path, 2, 1.0, "computes")
+def test_a_rank_that_computes_is_left_alone(tmp_path):
+    process, _ = start(tmp_path, 2, 1.0, "computes")
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert output.count("done") == 2
@@ -107,20 +104,17 @@ def test_heartbeat():
     mouth.close()
 
 
-def test_a_stopped_rank_of_a_training_run(command, launch_environment, write_config, tmp_path):
+def test_a_stopped_rank_of_a_training_run(write_config, tmp_path):
     config = write_config(
         training={"epochs": 1_000_000}, parallel={"watchdog": 1.5}, checkpoint={"every": 100}
     )
-    process = subprocess.Popen(
-        command("train", config, ranks=2), cwd=tmp_path, env=launch_environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = launch.start(*launch.HPC_QLSTM, "train", config, ranks=2, cwd=tmp_path)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while not metrics.exists() or metrics.stat().st_size < 1000:
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(1.0)
-    listing = subprocess.run(["ps", "-ewwo", "pid=,args="], capture_output=True, text=True).stdout
+    listing = launch.run("ps", "-ewwo", "pid=,args=").stdout
     pids = [
         int(line.split(None, 1)[0])
         for line in listing.splitlines()

@@ -39,7 +39,7 @@ def test_strided():
         ("xh", ((0, 1, 2, 3, 4), (0, 1, 5, 6))),
     ],
 )
-def test_broadcast_input_gives_all_of_x_to_everyone(order, inputs):
+def test_broadcast_input_gives_all_of_x_to_every_partition(order, inputs):
     p = Partition.broadcast_input(7, 5, 2, order)
     assert p.inputs == inputs
     assert p.outputs == (3, 2)
@@ -169,7 +169,7 @@ def test_contiguous_halves_lock_information_in():
     options=st.sampled_from([{}, {"mix": True}, {"extra_vqcs": 2}]),
 )
 def test_sparse_matrices_say_the_same(hidden, inputs, order, strategy, depth, options):
-    """Models that are large take them; between the two limits one kind meets the other."""
+    """Large models use sparse matrices: they agree with dense ones where both are possible."""
     partition = BUILDERS[strategy](hidden + inputs, hidden, 2, order, 1)
     model = QLSTM(inputs, hidden, 1, "rot_ring", depth, order, partition, **options)
     reach = Reach(model.circuits, model.extra_circuits, model.layout.mix)
@@ -189,7 +189,7 @@ def test_many_units_are_not_all_named():
 
 
 @pytest.mark.parametrize("order", ["hx", "xh"])
-def test_broadcast_input_reaches_everyone_at_once(order):
+def test_broadcast_input_reaches_every_unit_at_once(order):
     p = Partition.broadcast_input(7, 4, 3, order)
     assert (steps_to_input(p, 3, 4, order) == 1).all()
 

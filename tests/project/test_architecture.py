@@ -1,16 +1,12 @@
 """The rules of imports: folders in layers, MPI and Qiskit in their own places and always late."""
 
-import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-import hpc_qlstm
-
-PACKAGE = Path(hpc_qlstm.__file__).parent
+from imports import FILES, PACKAGE, imports_of
 
 # From the bottom to the top; a folder imports from the tuples before its own, never from its own
 # tuple's other members. `__init__` is what `from hpc_qlstm import QLSTM` reaches.
@@ -43,55 +39,9 @@ QISKIT_PLACES = (
 DYNAMIC_FILES = (
     "__init__.py",
     "registry.py",
-    "engines/__init__.py",
+    "training/__init__.py",
     "engines/primitive/backends.py",
 )
-
-
-class _Imports(ast.NodeVisitor):
-    """Collects (dotted target, line, late) of every import; late: not executed with the module."""
-
-    def __init__(self, package: list[str]) -> None:
-        self.package = package
-        self.found: list[tuple[str, int, bool]] = []
-        self.dynamic: list[int] = []
-        self._late = 0
-
-    def visit_Import(self, node):
-        self.found += [(alias.name, node.lineno, self._late > 0) for alias in node.names]
-
-    def visit_ImportFrom(self, node):
-        base = node.module or ""
-        if node.level:
-            parents = self.package[: len(self.package) - node.level + 1]
-            base = ".".join([*parents, *([base] if base else [])])
-        names = [alias.name for alias in node.names]
-        self.found += [(f"{base}.{name}", node.lineno, self._late > 0) for name in names]
-
-    def visit_Call(self, node):
-        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        if name in ("import_module", "__import__"):
-            self.dynamic.append(node.lineno)
-            for argument in node.args[:1]:
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    self.found.append((argument.value, node.lineno, self._late > 0))
-        self.generic_visit(node)
-
-    def visit_FunctionDef(self, node):
-        self._late += 1
-        self.generic_visit(node)
-        self._late -= 1
-
-    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
-
-    def visit_If(self, node):
-        guarded = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-        self._late += guarded
-        for child in node.body:
-            self.visit(child)
-        self._late -= guarded
-        for child in [node.test, *node.orelse]:
-            self.visit(child)
 
 
 def _belongs_to(file: str, places: tuple[str, ...]) -> bool:
@@ -101,8 +51,7 @@ def _belongs_to(file: str, places: tuple[str, ...]) -> bool:
 def violations(file: str, source: str) -> list[str]:
     """What is wrong with the imports of `file`, a path inside the package."""
     parts = ["hpc_qlstm", *Path(file).with_suffix("").parts]
-    imports = _Imports(parts[:-1])
-    imports.visit(ast.parse(source))
+    imports = imports_of(file, source)
     own = parts[1]
     wrong = []
     if own not in LEVEL and own not in FREE:
@@ -127,9 +76,6 @@ def violations(file: str, source: str) -> list[str]:
             if rest[:1] == ["_native"] and own != "native":
                 wrong.append(f"{where}, which belongs to native/")
     return wrong
-
-
-FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 
 
 def test_all_folders_are_read():
@@ -198,7 +144,7 @@ def test_importing_starts_neither_mpi_nor_qiskit():
         "import sys, hpc_qlstm, hpc_qlstm.cli\n"
         "hpc_qlstm.QLSTM, hpc_qlstm.train, hpc_qlstm.resume, hpc_qlstm.create_engine\n"
         "loaded = [m for m in sys.modules if m == 'mpi4py.MPI' or m.startswith('qiskit')]\n"
-        "assert 'hpc_qlstm.training.train' in sys.modules\n"
+        "assert 'hpc_qlstm.training.loop' in sys.modules\n"
         "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}

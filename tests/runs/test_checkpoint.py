@@ -90,7 +90,7 @@ def test_altered_attributes(saved, name):
 
 
 def reseal(path):
-    """What somebody does who alters a file and the digest with it."""
+    """Give an altered file the digest that belongs to it."""
     content = path.read_bytes()[512:]
     digest = hashlib.sha256(content).hexdigest()
     block = f"hpc_qlstm checkpoint\nversion 1\nsha256 {digest}\n".encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ import pytest
 
 import hpc_qlstm
 from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint
+from hpc_qlstm.runs.checkpoint_format import package_versions
 
 STORED = Path(__file__).parents[1] / "stored" / "checkpoint-v1.h5"
 LOSSES = [(0.419740983146228, 0.4800967176159403), (0.38587190302482527, 0.4669858400822277)]
@@ -69,3 +71,15 @@ def test_the_layout_as_the_documentation_has_it():
         assert set(file) == {
             "best", "config", "data", "history", "optimizer", "progress", "weights"
         }  # fmt: skip
+
+
+def test_the_gpu_build_of_aer_is_recorded_too(monkeypatch):
+    def version(name):
+        if name == "qiskit-aer":
+            raise PackageNotFoundError
+        return "1.2.3"
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    found = package_versions.__wrapped__()
+    assert found["qiskit-aer-gpu"] == "1.2.3"
+    assert "qiskit-aer" not in found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import small_config
 from checkpoints import RefusingWriter
 
 import hpc_qlstm as hq
@@ -25,15 +26,17 @@ def write_rows(path: Path, rows) -> None:
 
 
 def settings(run_dir: Path, **sections):
-    return {
-        "model": {"hidden_size": 3, "depth": 1},
-        "engine": {"name": "native", "threads": 1},
-        "data": {"file": str(run_dir.parent / "rows.csv"), "features": ["a", "b"],
-                 "targets": ["b"], "window": 3},
-        "training": {"epochs": 2},
-        "output": {"run_dir": str(run_dir), "figures": False},
-        **sections,
-    }  # fmt: skip
+    file = str(run_dir.parent / "rows.csv")
+    config = small_config(
+        model={"hidden_size": 3},
+        partition=None,
+        engine={"name": "native", "threads": 1},
+        data={"file": file, "features": ["a", "b"], "targets": ["b"], "window": 3},
+        training={"epochs": 2, "learning_rate": 0.02},
+        checkpoint=None,
+        output={"run_dir": str(run_dir)},
+    )
+    return config | sections
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_resume_refuses_what_would_change_the_run(run_dir, override, key):
     assert (run_dir / "config.toml").read_text() == before
 
 
-def test_resume_allows_what_does_not(run_dir):
+def test_resume_allows_what_does_not_change_the_run(run_dir):
     overrides = ["training.epochs=3", "training.learning_rate=0.01", "engine.name=reference"]
     assert len(hq.resume(run_dir, overrides=overrides, quiet=True).history) == 3
 

@@ -117,7 +117,7 @@ def test_damaged_files_of_later_epochs_are_not_taken_for_the_newest(tmp_path):
     assert there(tmp_path) == [(100, 0), (101, 0), (102, 0)]
 
 
-def test_old_ones_that_cannot_be_removed(tmp_path):
+def test_old_checkpoints_that_cannot_be_removed(tmp_path):
     """A folder under a checkpoint's name: the new checkpoint is there all the same."""
     (tmp_path / "epoch-00000001.h5").mkdir()
     saver = CheckpointSaver(tmp_path, CheckpointConfig(keep=1, keep_best=False, delay=0))
@@ -135,7 +135,7 @@ def test_the_end_by_an_exception_writes_the_newest_that_waits(tmp_path):
     assert there(tmp_path)[-1] == (5, 0)
 
 
-def test_nothing_goes_where_nothing_comes(tmp_path, monkeypatch):
+def test_a_failed_save_removes_no_older_checkpoint(tmp_path, monkeypatch):
     refusing = RefusingWriter({2, 3}, errno.ENOSPC)
     monkeypatch.setattr(module, "create_file_writer", lambda: refusing)
     saver = CheckpointSaver(tmp_path, CheckpointConfig(keep=1, keep_best=False, delay=0))

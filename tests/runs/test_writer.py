@@ -117,8 +117,8 @@ def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("ranks", [None, 2])
-def test_a_disk_that_is_really_full(hpc_qlstm_run, write_config, tmp_path, ranks):
-    """A file system of 600 kB, filled up by somebody else in the middle of the run."""
+def test_a_full_file_system(hpc_qlstm_run, write_config, tmp_path, ranks):
+    """A file system of 600 kB that another program fills in the middle of the run."""
     import subprocess
 
     disk = tmp_path / "disk"
@@ -145,7 +145,7 @@ def test_a_disk_that_is_really_full(hpc_qlstm_run, write_config, tmp_path, ranks
 
 
 def fill(path):
-    """Take all the room there is but a few blocks."""
+    """Fill a file system but for a few blocks."""
     with path.open("wb", buffering=0) as file:
         try:
             while True:
@@ -155,7 +155,7 @@ def fill(path):
 
 
 def test_checkpoints_inside_an_epoch(write_config, tmp_path, final_weights, monkeypatch):
-    """With an interval of nothing every batch is saved; each is a place to go on from."""
+    """With an interval of zero every batch is saved, and a run can be resumed from each."""
     config = load_config(
         write_config(
             training={"epochs": 2, "batch_size": 7},

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import launch
 import numpy as np
 import pytest
 
@@ -18,11 +19,7 @@ from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint
 PROJECT = Path(__file__).parents[2]
 SCRIPT = PROJECT / "tests" / "slurm" / "local_slurm.sh"
 LONG = {"epochs": 600, "batch_size": 5}
-MODEL = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
-    "data": {"options": {"points": 300}},
-}
+MODEL = {"partition": {"count": 2}, "data": {"options": {"points": 300}}}
 
 
 class Slurm:
@@ -63,7 +60,7 @@ class Slurm:
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory, launch_environment):
+def slurm(tmp_path_factory):
     installed = subprocess.run(["bash", SCRIPT, "install"], capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(installed.stderr.strip().splitlines()[-1])
@@ -72,12 +69,11 @@ def slurm(tmp_path_factory, launch_environment):
     started = subprocess.run(["bash", SCRIPT, "start", folder], capture_output=True, text=True)
     if started.returncode:
         pytest.skip("Slurm does not start: " + started.stderr.strip().splitlines()[-1])
-    environment = {
-        **launch_environment,
-        "SLURM_CONF": started.stdout.strip(),
-        "HPC_QLSTM_SLURM": str(PROJECT / "slurm"),
-        "HPC_QLSTM_ENV": os.environ.get("VIRTUAL_ENV", "/nowhere"),
-    }
+    environment = launch.environment(
+        SLURM_CONF=started.stdout.strip(),
+        HPC_QLSTM_SLURM=str(PROJECT / "slurm"),
+        HPC_QLSTM_ENV=os.environ.get("VIRTUAL_ENV", "/nowhere"),
+    )
     yield Slurm(environment)
     subprocess.run(["bash", SCRIPT, "stop", folder], check=False)
 
@@ -116,7 +112,7 @@ def test_a_job_on_two_ranks(slurm, write_config, tmp_path, losses, log, launcher
 
 
 @pytest.mark.parametrize(("launcher", "times"), [("mpirun", 3), ("srun", 1)])
-def test_usr1_so_often_is_requeued_so_often(
+def test_every_usr1_requeues_the_job_once(
     slurm, write_config, tmp_path, losses, final_weights, log, launcher, times
 ):
     config = write_config(**MODEL, training=LONG, checkpoint={"interval": 0.5, "every": 50})
@@ -201,7 +197,7 @@ def test_scaling_by_a_job_array(slurm, write_config, tmp_path, log):
 
 @pytest.mark.parametrize("how", ["none", "pmi2"])
 def test_a_launcher_of_another_kind_is_refused(slurm, write_config, tmp_path, log, how):
-    """`srun --mpi=none` starts two processes that know nothing of each other."""
+    """`srun --mpi=none` starts two processes that are unaware of each other."""
     config = write_config(**MODEL, training={"epochs": 2})
     job = slurm.submit(
         tmp_path, PROJECT / "slurm" / "train.sbatch", config,
@@ -228,7 +224,7 @@ def test_bad_input_is_not_requeued(slurm, write_config, tmp_path, log):
 
 
 def test_the_walltime_limit_of_the_job(slurm, write_config, tmp_path, log):
-    """One minute is Slurm's least limit; the job asks for the warning in time to be requeued."""
+    """Slurm's shortest limit is one minute, so the run is given an earlier one."""
     config = write_config(**MODEL, training={**LONG, "epochs": 100_000})
     soon = str(int(time.time()) + 8)
     job = slurm.submit(

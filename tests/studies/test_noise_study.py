@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 
 import numpy as np
 import pytest
 
 from hpc_qlstm import load_config
+from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.studies.noise.study import noise_study, study_table
+from hpc_qlstm.studies.noise.report import study_table
+from hpc_qlstm.studies.noise.study import Plan, noise_study
+from hpc_qlstm.studies.runner import Job
 
 pytest.importorskip("mitiq")
 
@@ -25,12 +31,10 @@ def config_file(write_config):
     )
 
 
-def test_noise_costs_and_mitigation_wins_back(config_file):
-    study = noise_study(
-        load_config(config_file), SerialCommunicator(),
-        rates=[0.02, 0], shots=[32, 0], seeds=2, readout=0.02,
-    )  # fmt: skip
-    assert len(study.cells) == 2 * 2 * 2 * 2
+def test_noise_costs_and_mitigation_wins_back(config_file, tmp_path):
+    plan = Plan(rates=[0.02, 0], shots=[32, 0], seeds=2, readout=0.02)
+    study = noise_study(load_config(config_file), plan, Job(tmp_path, SerialCommunicator()))
+    assert len(study.results) == 2 * 2 * 2 * 2
     assert study.rates == [0, 0.02]
     assert study.shots == [32, 0]
     clean = study.r2(0, 0, True).mean()
@@ -43,12 +47,11 @@ def test_noise_costs_and_mitigation_wins_back(config_file):
     assert len(table) == 2 + 4
 
 
-def test_training_under_noise(config_file):
+def test_training_under_noise(config_file, tmp_path):
     config = load_config(config_file, ["engine.gradient=spsa", "training.epochs=2"])
-    study = noise_study(
-        config, SerialCommunicator(), rates=[0.01], shots=[32], seeds=1, training="noisy"
-    )
-    assert np.isfinite([cell.r2 for cell in study.cells]).all()
+    plan = Plan(rates=[0.01], shots=[32], seeds=1, training="noisy")
+    study = noise_study(config, plan, Job(tmp_path, SerialCommunicator()))
+    assert np.isfinite([result["r2"] for result in study.results]).all()
 
 
 def test_command_on_one_and_two_ranks(config_file, hpc_qlstm_run, tmp_path):
@@ -78,14 +81,14 @@ def test_command_on_one_and_two_ranks(config_file, hpc_qlstm_run, tmp_path):
         (["--seeds", "0"], "seeds"),
     ],
 )
-def test_options_that_cannot_be(config_file, hpc_qlstm_run, option, message):
+def test_invalid_options_are_refused(config_file, hpc_qlstm_run, option, message):
     done = hpc_qlstm_run("noise", config_file, *option)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_failing_cell_ends_all_ranks(config_file, hpc_qlstm_run):
+def test_a_failing_trial_ends_all_ranks(config_file, hpc_qlstm_run):
     """Ranks work by themselves in a study: one that fails must not leave the others waiting."""
     done = hpc_qlstm_run(
         "noise", config_file, "--rates", "0", "--shots", "0", "--seeds", 4, "--zne", "none",
@@ -94,6 +97,7 @@ def test_a_failing_cell_ends_all_ranks(config_file, hpc_qlstm_run):
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("error: ") == 1
+    assert "rate 0, exact, without mitigation, seed" in done.stderr
     assert "learning_rate" in done.stderr
 
 
@@ -101,3 +105,56 @@ def test_a_folder_that_cannot_be_written_is_refused_first(config_file, hpc_qlstm
     done = hpc_qlstm_run("noise", config_file, "--output", "/proc/study", timeout=30)
     assert done.returncode == 2
     assert "/proc/study" in done.stderr
+
+
+def test_shares_and_a_stop_lose_nothing(config_file, tmp_path, monkeypatch):
+    """What is stored is neither trained nor evaluated again, whoever computed it."""
+    config = load_config(config_file, ["training.epochs=2"])
+    plan = Plan(rates=[0, 0.01], shots=[16, 0], seeds=2)
+    comm = SerialCommunicator()
+    whole = noise_study(config, plan, Job(tmp_path / "whole", comm))
+    folder = tmp_path / "shared"
+    assert noise_study(config, plan, Job(folder, comm, (1, 3))) is None
+    assert noise_study(config, plan, Job(folder, comm, (0, 3))) is None
+    done = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
+    assert len(done) == 11
+    shared = noise_study(config, plan, Job(folder, comm, (2, 3)))
+    assert shared.results == whole.results
+    assert all(path.stat().st_mtime_ns == when for path, when in done.items())
+
+    def no_training(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("hpc_qlstm.studies.noise.study.trained_alone", no_training)
+    lines = []
+    again = noise_study(config, plan, Job(folder, comm, say=lines.append))
+    assert again.results == whole.results
+    assert lines == [f"16 cells, 16 of them stored in {folder / 'cells'}, 0 to compute"]
+    other = Plan(rates=[0, 0.01], shots=[16, 0], seeds=2, readout=0.01)
+    with pytest.raises(HpcQlstmError, match="AssertionError"):
+        noise_study(config, other, Job(folder, comm))
+
+
+def test_a_signal_stops_it_and_the_same_command_goes_on(
+    config_file, command, launch_environment, tmp_path
+):
+    words = command("noise", config_file, "--rates", "0,0.01,0.02,0.03", "--seeds", 9, ranks=2)
+    cells = tmp_path / "noise" / "cells"
+    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 2):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGUSR1)
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, out + errors
+    assert "stopped by a signal; the same command goes on" in out
+    done = len(list(cells.glob("*.json")))
+    again = subprocess.run(
+        [*words, "--part", "0/999"], cwd=tmp_path, env=launch_environment, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert f"360 cells, {done} of them stored" in again.stdout
+    assert "other parts are not done yet" in again.stdout

@@ -1,31 +1,33 @@
-"""`hpc-qlstm reproduce`: cells computed once by whoever comes, and what the files say."""
+"""`hpc-qlstm reproduce`: trials computed once, by any of several jobs, and the files."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
 import time
 
+import launch
 import numpy as np
 import pytest
 
 from hpc_qlstm.errors import InputError, TrainingError
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.studies.reproduce import concentration, literature, partitions, selection, targets
-from hpc_qlstm.studies.reproduce.cells import settling_epoch
 from hpc_qlstm.studies.reproduce.paper import table_rows
-from hpc_qlstm.studies.reproduce.partitions import case_of, failing
+from hpc_qlstm.studies.reproduce.partitions import case_of
 from hpc_qlstm.studies.reproduce.reference_run import reference_error
-from hpc_qlstm.studies.reproduce.study import configured, seeded, summaries
+from hpc_qlstm.studies.reproduce.report import summaries
+from hpc_qlstm.studies.reproduce.rows import configured
+from hpc_qlstm.studies.reproduce.trials import settling_epoch, trials_of
+from hpc_qlstm.studies.runner import Job
 
 SHORT = ["training.epochs=2", "model.depth=1"]
 
 
-def make(target, folder, **options):
-    options = {"seeds": 2, "overrides": SHORT, "command": "the command", **options}
-    return targets.reproduce(target, folder, SerialCommunicator(), **options)
+def make(target, folder, seeds=2, overrides=SHORT, **job):
+    job = Job(folder, SerialCommunicator(), command="the command", **job)
+    return targets.reproduce(target, job, seeds=seeds, overrides=overrides)
 
 
 def modified(folder):
@@ -73,17 +75,17 @@ def test_other_settings_and_broken_files_are_computed_anew(tmp_path):
     assert "settings changed by --set" in (tmp_path / "table1.md").read_text()
 
 
-def test_a_cell_that_diverges_is_named(tmp_path):
+def test_a_trial_that_diverges_is_named(tmp_path):
     wild = ["training.optimizer=sgd", "training.learning_rate=1000", "training.epochs=3"]
     with pytest.raises(TrainingError, match=r"Centric QLSTM \(3 qubits\), seed 0: epoch"):
         make("table1", tmp_path, overrides=wild)
 
 
-def test_parts_and_ranks_give_the_same_cells(tmp_path, hpc_qlstm_run):
+def test_shares_and_ranks_give_the_same_trials(tmp_path, hpc_qlstm_run):
     make("table2", tmp_path / "one")
-    assert make("table2", tmp_path / "parts", part=(1, 3)) == []
-    assert make("table2", tmp_path / "parts", part=(0, 3)) == []
-    assert len(make("table2", tmp_path / "parts", part=(2, 3))) == 2
+    assert make("table2", tmp_path / "shares", share=(1, 3)) == []
+    assert make("table2", tmp_path / "shares", share=(0, 3)) == []
+    assert len(make("table2", tmp_path / "shares", share=(2, 3))) == 2
     settings = [word for each in SHORT for word in ("--set", each)]
     done = hpc_qlstm_run(
         "reproduce", "table2", "--seeds", "2", "--output", tmp_path / "ranks", *settings, ranks=3
@@ -98,14 +100,14 @@ def test_parts_and_ranks_give_the_same_cells(tmp_path, hpc_qlstm_run):
             del found[path.name]["seconds"]
         return found
 
-    assert cells("one") == cells("parts") == cells("ranks")
+    assert cells("one") == cells("shares") == cells("ranks")
 
 
-def test_a_signal_stops_it_and_the_same_command_goes_on(command, launch_environment, tmp_path):
-    words = command("reproduce", "table1", "--seeds", "3", "--set", "training.epochs=40", ranks=2)
+def test_a_signal_stops_it_and_the_same_command_goes_on(tmp_path):
+    words = ("reproduce", "table1", "--seeds", "3", "--set", "training.epochs=40")
+    words = (*launch.HPC_QLSTM, *words)
     cells = tmp_path / "results" / "cells" / "table1"
-    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+    with launch.start(*words, ranks=2, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 2):
             assert time.monotonic() < deadline
@@ -118,10 +120,8 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(command, launch_environm
     assert "stopped by a signal; the same command goes on" in out
     done = len(list(cells.glob("*.json")))
     assert 2 <= done < 21
-    again = subprocess.run(
-        [*words, "--part", "0/21"], cwd=tmp_path, env=launch_environment, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+    again = launch.mpirun(2, *words, "--part", "0/21", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
     assert f"21 cells, {done} of them stored" in again.stdout
 
 
@@ -171,13 +171,13 @@ def test_rows_of_the_tables():
     assert [row.config.model.hidden_size for row in rows] == [2, 3, 4, 5, 6, 6, 5]
     assert {row.config.training.epochs for row in rows} == {100}
     assert rows[-1].config.model.gates == "linear"
-    assert len({cell.name for cell in seeded("t", rows, 10)}) == 70
+    assert len({trial.name for trial in trials_of("t", rows, 10)}) == 70
 
 
 def test_rows_of_the_selection_see_no_test_part():
     rows = selection.selection_rows(())
     assert all(row.config.data.validation_fraction == 0.2 for row in rows)
-    assert len({cell.name for cell in seeded("s", rows, 3)}) == 3 * len(rows)
+    assert len({trial.name for trial in trials_of("s", rows, 3)}) == 3 * len(rows)
     # What was chosen is among what was tried, for the classical LSTM too.
     for task in (*literature.TASKS, "table1", "table2"):
         table = task.startswith("table")
@@ -192,7 +192,8 @@ def test_rows_of_the_selection_see_no_test_part():
         tried = [r.config.training for r in rows if r.name.startswith(f"{name}|classical|")]
         assert mine.config.training in tried, task
     for task in literature.TASKS:
-        chosen = configured((), literature.BASE, literature.CHOSEN[task], literature.TASKS[task])
+        own = literature.TASKS[task]
+        chosen = configured((), literature.BASE, own.get("chosen", {}), own["series"])
         tried = [row.config for row in rows if row.name.startswith(f"{task}|")]
         assert any(
             (c.model, c.partition, c.training) == (chosen.model, chosen.partition, chosen.training)
@@ -204,16 +205,11 @@ def test_rows_of_the_selection_see_no_test_part():
 def test_the_other_studies_in_short(tmp_path, monkeypatch, target):
     """All rows of a few kinds, one epoch: every file is written."""
     monkeypatch.setattr(concentration, "QUBITS", (2, 3))
-    for module in (concentration, targets.reports, targets.reports.figures):
-        monkeypatch.setattr(module, "QUBITS", (2, 3))
-        monkeypatch.setattr(module, "DEPTHS", (1, 2))
+    monkeypatch.setattr(concentration, "DEPTHS", (1, 2))
     monkeypatch.setattr(partitions, "HIDDEN", (3,))
     monkeypatch.setattr(partitions, "COUNTS", (2,))
-    monkeypatch.setattr(selection, "TRIED", selection.TRIED[:2])
-    monkeypatch.setattr(selection, "TRIED_ON_LONG_SERIES", selection.TRIED_ON_LONG_SERIES[:1])
-    monkeypatch.setattr(
-        selection, "TRIED_IN_TABLES", {k: v[:1] for k, v in selection.TRIED_IN_TABLES.items()}
-    )
+    fewer = {name: tried[:2] for name, tried in selection.TRIED["tried"].items()}
+    monkeypatch.setitem(selection.TRIED, "tried", fewer)
     short = ["training.epochs=1", "training.batch_size=500"]
     files = make(target, tmp_path, seeds=1, overrides=short)
     assert {path.suffix for path in files} >= {".json", ".md"}
@@ -246,9 +242,9 @@ def test_what_fails_and_what_is_warned_of():
     # A quarter of the 3.6e-3 of predicting the last value of Bessel J2 again.
     results = [{"test_mse": error} for error in (1e-4, 8.9e-4, 9.1e-4)]
     some = [cut, mixed, alone]
-    found = summaries([c.row for c in some], results)
-    assert failing(some, found) == [False, False, True]
-    assert found[0].std("test_mse") == 0.0
+    found = summaries([rows[c.name] for c in some], results)
+    assert [c.fails(found[c.name]) for c in some] == [False, False, True]
+    assert found[cut.name].std("test_mse") == 0.0
 
 
 def test_what_is_known_before_training_follows_the_overrides():

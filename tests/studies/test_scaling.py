@@ -1,50 +1,48 @@
-"""`hpc-qlstm scaling`: what is measured, in which order, what the table says, when bits differ."""
+"""`hpc-qlstm scaling` plans and reports: what is measured, in which order, and the table."""
 
 from __future__ import annotations
 
 import csv
 import json
-import signal
-import subprocess
-import time
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import small_config
 
 from hpc_qlstm import load_config
 from hpc_qlstm.build.sources import build_dataset
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
+from hpc_qlstm.studies.runner import Job
 from hpc_qlstm.studies.scaling.costs import Costs, stored_machine
+from hpc_qlstm.studies.scaling.machine import load_machine
 from hpc_qlstm.studies.scaling.measure import full_batches, measure
+from hpc_qlstm.studies.scaling.model import predict_step
 from hpc_qlstm.studies.scaling.plan import (
-    Cell,
+    Point,
+    StepTrial,
     default_ranks,
-    plan_cells,
     plan_points,
+    plan_trials,
     variants,
 )
-from hpc_qlstm.studies.scaling.study import scaling
-from hpc_qlstm.studies.scaling.table import (
-    HEADER,
-    by_variant,
-    csv_text,
-    difference_text,
-    make_rows,
-    markdown_text,
-)
+from hpc_qlstm.studies.scaling.report import csv_text, markdown_text, write
+from hpc_qlstm.studies.scaling.table import difference_text, make_rows
 
 TINY = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
-    "data": {"task": "sine", "options": {"points": 24}, "window": 2},
+    "partition": {"count": 2},
+    "data": {"options": {"points": 24}, "window": 2},
     "training": {"batch_size": 6},
 }
-SHORT = ("--repeats", "2", "--epochs", "2", "--steps", "3", "--no-model")
+
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "scaling"
 
 
 def points_of(kind, ranks, *vary, asked=True, **sections):
-    config = load_config({**TINY, **sections})
+    config = load_config(small_config(**{**TINY, **sections}))
     return plan_points(kind, config, ranks, vary, 1, asked=asked)
 
 
@@ -70,7 +68,7 @@ def test_variants_are_all_combinations():
     [["depth=1,2"], ["model.depth"], ["model.depth=1,,2"], ["model.depth=1,1"],
      ["model.depth=1", "model.depth=2"]],
 )  # fmt: skip
-def test_what_varies_nothing_is_refused(vary):
+def test_invalid_variations_are_refused(vary):
     with pytest.raises(InputError, match="--vary"):
         list(variants(vary))
 
@@ -81,8 +79,8 @@ def test_strong_is_one_model():
         (p, f"cell_update={name}") for name in ("root", "replicated") for p in (1, 2, 4)
     ]
     assert notes == []
-    assert len({Cell(point, 0, 2, 3).model for point in points}) == 1
-    assert len({Cell(point, 0, 2, 3).name for point in points}) == 6
+    assert len({StepTrial(point, 0, 2, 3).model for point in points}) == 1
+    assert len({StepTrial(point, 0, 2, 3).name for point in points}) == 6
     assert points[0].config.engine.threads == 1
 
 
@@ -105,7 +103,7 @@ def test_weak_samples_keeps_the_samples_of_a_replica():
         ("weak-samples", [1, 3], {}, "multiples of 2"),
         ("weak-partitions", [2], {"model": {"hidden_size": 5}}, r"model\.hidden_size is 5"),
         ("weak-partitions", [2], {"partition": {"qubits": [4, 4], "count": 2}}, "qubits: lists"),
-        ("weak-partitions", [2], {"partition": {"strategy": "explicit",
+        ("weak-partitions", [2], {"partition": {"strategy": "explicit", "count": 2,
                                                 "inputs": [[0, 1, 2], [3, 4]]}}, "inputs: lists"),
     ],
 )  # fmt: skip
@@ -114,7 +112,7 @@ def test_what_cannot_grow_is_refused(kind, ranks, sections, words):
         points_of(kind, ranks, **sections)
 
 
-def test_ranks_that_nobody_asked_for_are_left_out_where_they_do_not_fit():
+def test_default_ranks_that_do_not_fit_are_left_out():
     points, notes = points_of("strong", [1, 2, 3], asked=False)
     assert [point.ranks for point in points] == [1, 2]
     assert notes == [
@@ -125,7 +123,7 @@ def test_ranks_that_nobody_asked_for_are_left_out_where_they_do_not_fit():
 
 def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
     points, _ = points_of("weak-partitions", [1, 2, 4])
-    cells = plan_cells(points, 2, 3, 5)
+    cells = plan_trials(points, 2, 3, 5)
     assert [(c.point.ranks, c.repeat, c.timed) for c in cells] == [
         (1, 0, True), (2, 0, True), (4, 0, True), (1, 1, True), (2, 1, True), (4, 1, True),
         (1, 0, False), (1, 0, False),
@@ -133,25 +131,25 @@ def test_repeats_take_turns_and_growing_models_are_compared_with_one_rank():
     assert [c.epochs for c in cells] == [3] * 6 + [1, 1]
     assert {c.model for c in cells[6:]} == {cells[1].model, cells[2].model}
     points, _ = points_of("strong", [1, 2, 4])
-    assert all(cell.timed for cell in plan_cells(points, 2, 3, 5))
+    assert all(cell.timed for cell in plan_trials(points, 2, 3, 5))
 
 
 def test_what_is_compared_with_replicas_runs_on_one_rank():
     points, _ = points_of("strong", [2], parallel={"replicas": 2})
-    (_, alone) = plan_cells(points, 1, 2, 3)
+    (_, alone) = plan_trials(points, 1, 2, 3)
     assert (alone.point.ranks, alone.timed) == (1, False)
     losses = [
-        measure(Cell(point, 0, 1, 3, timed=False), SerialCommunicator())["losses"]
+        measure(StepTrial(point, 0, 1, 3, timed=False), SerialCommunicator())["losses"]
         for point in (alone.point, points_of("strong", [1])[0][0])
     ]
     assert losses[0] == losses[1]
 
 
 def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
-    like = load_config(TINY)
-    other = load_config({**TINY, "model": {**TINY["model"], "depth": 2}})
+    like = load_config(small_config(**TINY))
+    other = load_config(small_config(**TINY, model={"depth": 2}))
     folders = {
-        Costs(tmp_path, (0, 1), True, configs, ranks).folder
+        Costs.of(tmp_path, [Point(config, count) for config in configs for count in ranks]).folder
         for configs, ranks in (
             ([like], [1]),
             ([like], [1, 2]),
@@ -160,7 +158,7 @@ def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
         )
     }
     assert len(folders) == 4
-    assert Costs(tmp_path, (1, 2), False, [other, like], [1]).folder in folders
+    assert Costs.of(tmp_path, [Point(other, 1), Point(like, 1)]).folder in folders
     (tmp_path / "machine-0-after.json").write_text("{")
     machine, notes = stored_machine(tmp_path)
     assert machine is None
@@ -168,7 +166,7 @@ def test_costs_are_those_of_the_same_circuits_and_ranks(tmp_path):
 
 
 def test_batches_are_full():
-    data = build_dataset(load_config(TINY))
+    data = build_dataset(load_config(small_config(**TINY)))
     assert data.train_x.shape[0] == 14
     full = full_batches(data, 20, 2)
     assert full.train_x.shape == (40, 2, 1)
@@ -198,7 +196,7 @@ def result_of(cell, milliseconds, losses=("0x1.8p-3", "0x1.4p-3")):
 def measured_as(kind, times, **given):
     """Points of a study and three repeats of each: so many milliseconds, a tenth less and more."""
     points, _ = points_of(kind, sorted(times), **given)
-    cells = plan_cells(points, 3, 2, 5)
+    cells = plan_trials(points, 3, 2, 5)
     found = [
         (cell, result_of(cell, times.get(cell.point.ranks, 1.0) * (1.0, 0.9, 1.1)[cell.repeat]))
         for cell in cells
@@ -211,7 +209,7 @@ def test_the_table_of_strong_scaling():
     rows = make_rows("strong", points, found, lambda config, ranks: 8e-3 / ranks)
     assert [row.speed_up for row in rows] == pytest.approx([1.0, 1.6, 2.0])
     assert [row.efficiency for row in rows] == pytest.approx([1.0, 0.8, 0.5])
-    assert rows[2].step == pytest.approx((4e-3, 3.6e-3, 4.4e-3))
+    assert list(rows[2].step_seconds.values()) == pytest.approx([4e-3, 3.6e-3, 4.4e-3])
     assert rows[2].shares == {"compute": 0.6, "communication": 0.2, "waiting": 0.0, "rest": 0.2}
     assert all(row.identical for row in rows)
     (_, *table) = csv.reader(csv_text(rows).splitlines())
@@ -219,10 +217,9 @@ def test_the_table_of_strong_scaling():
         "4", "2 x 2", "2", "3..4", "6", "2", "1", "", "4", "3.6", "4.4", "2.00", "0.50",
         "60.0", "20.0", "0.0", "20.0", "2", "-50.0", "identical",
     ]  # fmt: skip
-    assert [[row.point.ranks for row in group] for group in by_variant(rows)] == [[1, 2, 4]]
     # Without a model its columns are empty, and left out of the page.
     rows = make_rows("strong", points, found)
-    assert dict(zip(HEADER, rows[0].cells(), strict=True))["predicted ms"] == ""
+    assert rows[0].cells()["predicted ms"] == ""
     assert "predicted" not in markdown_text(rows)
     assert "variant" not in markdown_text(rows)
 
@@ -257,132 +254,32 @@ def test_one_bit_is_found_and_named():
     assert [row.identical for row in make_rows("weak-partitions", points, found)] == [True, False]
 
 
-def test_what_is_stored_is_not_measured_again(tmp_path):
-    lines = []
+@pytest.mark.parametrize(
+    "path", sorted(RESULTS.glob("*/scaling-*.json")), ids=lambda p: p.parent.name
+)
+def test_stored_trials_make_the_stored_files(path, tmp_path):
+    """Every trial in docs/results is found by its digest; the files come out byte for byte."""
+    stored, machine = json.loads(path.read_text()), load_machine(path.parent / "machine.json")
+    _, _, kind, config, *words = shlex.split(stored["command"].partition(" -n 2 ")[2])
+    options: dict[str, list[str]] = {}
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        options.setdefault(name.removeprefix("--"), []).append(value)
+    given = load_config(RESULTS.parents[2] / config, options.get("set", ()))
+    points, notes = plan_points(kind, given, [1, 2], options.get("vary", ()), 1, asked=True)
+    counts = (int(options[name][0]) for name in ("repeats", "epochs", "steps"))
+    measured = list(zip(plan_trials(points, *counts), stored["cells"], strict=True))
+    assert all(trial.accepts(result) for trial, result in measured)
 
-    def run(**options):
-        given = {"repeats": 3, "epochs": 2, "steps": 2, "command": "the command", "model": False}
-        return scaling(
-            "strong", load_config(TINY), tmp_path, SerialCommunicator(), say=lines.append,
-            **given | options,
-        )  # fmt: skip
+    in_order = iter(stored["rows"])
 
-    assert run(part=(1, 2)).files == []
-    assert lines[0].endswith("1 to measure")
-    assert lines[-1] == "other parts are not done yet"
-    outcome = run(part=(0, 2))
-    names = [f"scaling-strong.{ending}" for ending in ("csv", "json", "md", "png")]
-    assert [path.name for path in outcome.files] == names
+    def predict(config, ranks):
+        seconds = next(in_order)["predicted_seconds"]
+        assert predict_step(config, ranks, machine).total == pytest.approx(seconds, rel=1e-12)
+        return seconds
+
+    rows = make_rows(kind, points, measured, predict)
+    job = Job(tmp_path, SerialCommunicator(), command=stored["command"])
+    outcome = write(kind, rows, measured, notes, job)
     assert outcome.differing == []
-    cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
-    assert len(cells) == 3
-    next(iter(cells)).write_text("{")
-    run()
-    changed = [path for path, when in cells.items() if path.stat().st_mtime_ns != when]
-    assert changed == [next(iter(cells))]
-    for damage in ({"slowest": None}, {"step_seconds": {"median": 0.0}}, {"losses": {}}):
-        damaged = next(iter(cells))
-        damaged.write_text(json.dumps(json.loads(damaged.read_text()) | damage))
-        run()
-        assert lines[-1].startswith("1/1: ")
-    run(steps=3)
-    assert len(list((tmp_path / "cells").iterdir())) == 6
-    assert "the command" in (tmp_path / "scaling-strong.md").read_text()
-    content = json.loads((tmp_path / "scaling-strong.json").read_text())
-    assert [cell["repeat"] for cell in content["cells"]] == [0, 1, 2]
-    assert content["cells"][0]["step_seconds"]["count"] == 3
-    assert len(content["cells"][0]["losses"]["batches"]) == 2  # the last one ends the epoch
-    assert content["machines"][0]["mpi"] == "none"
-    assert (tmp_path / "scaling-strong.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_on_ranks_and_a_bit_that_is_wrong(hpc_qlstm_run, write_config, tmp_path):
-    config = write_config(**TINY)
-    words = ("scaling", "strong", config, "--output", tmp_path / "out", *SHORT,
-             "--cell-update", "root,replicated")  # fmt: skip
-    done = hpc_qlstm_run(*words, ranks=2)
-    assert done.returncode == 0, done.stderr
-    content = json.loads((tmp_path / "out" / "scaling-strong.json").read_text())
-    assert content["command"].startswith("mpirun -n 2 hpc-qlstm scaling strong")
-    assert [(row["ranks"], row["grid"]) for row in content["rows"]] == 2 * [
-        (1, [1, 1]),
-        (2, [1, 2]),
-    ]
-    assert "bits identical" in content["bits"]
-    assert len(content["cells"]) == 8
-    one, two = (row["shares"] for row in content["rows"][:2])
-    assert one["communication"] == one["waiting"] == 0
-    assert two["communication"] > 0
-
-    cell = next((tmp_path / "out" / "cells").glob("P2-repeat1-*.json"))
-    stored = json.loads(cell.read_text())
-    wrong = float.fromhex(stored["losses"]["train"][1])
-    stored["losses"]["train"][1] = np.nextafter(wrong, 1.0).item().hex()
-    cell.write_text(json.dumps(stored))
-    done = hpc_qlstm_run(*words, ranks=2)
-    assert done.returncode == 1, done.stdout
-    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert f"{stored['title']}: the training loss of epoch 2" in error
-    assert "DIFFER" in (tmp_path / "out" / "scaling-strong.md").read_text()
-
-
-def test_a_growing_model_is_compared_with_a_few_batches_on_one_rank():
-    points, _ = points_of("weak-partitions", [4])
-    cells = plan_cells(points, 1, 2, 6)
-    full, reference = (measure(cell, SerialCommunicator()) for cell in cells)
-    losses = reference["losses"]
-    assert losses["batches"] == full["losses"]["batches"][:3]
-    assert len(set(losses["batches"])) == 3
-    assert (losses["train"], reference["step_seconds"], reference["slowest"]) == ([], {}, {})
-    assert full["step_seconds"]["count"] == 6
-    assert full["partitions"] == 4
-
-
-@pytest.mark.parametrize("ranks", [None, 2])
-def test_a_growing_model_by_the_command(hpc_qlstm_run, write_config, tmp_path, ranks):
-    config = write_config(**TINY)
-    done = hpc_qlstm_run(
-        "scaling", "weak-partitions", config, "--output", "out", *SHORT, ranks=ranks
-    )
-    assert done.returncode == 0, done.stderr
-    found = list(csv.DictReader((tmp_path / "out" / "scaling-weak-partitions.csv").open()))
-    assert [(row["P"], row["M"], row["q"]) for row in found] == [
-        ("1", "1", "3"), ("2", "2", "3")
-    ][:ranks or 1]  # fmt: skip
-    assert {row["bits"] for row in found} == {"identical"}
-    assert ("P = 1, to compare with P = 2" in done.stdout) == (ranks == 2)
-
-
-def test_trouble_on_the_measured_ranks_reaches_those_that_sleep(
-    hpc_qlstm_run, write_config, tmp_path
-):
-    wild = {"optimizer": "sgd", "learning_rate": 1000.0, "clip_norm": 0.0}
-    config = write_config(**{**TINY, "training": {"batch_size": 6, **wild}})
-    done = hpc_qlstm_run(
-        "scaling", "strong", config, "--output", "out", "--ranks", "1", "--no-model", ranks=2
-    )
-    assert done.returncode == 1
-    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert error.startswith("error: P = 1, repeat 0: epoch ")
-
-
-def test_a_signal_stops_it_and_the_same_command_goes_on(
-    command, launch_environment, write_config, tmp_path
-):
-    config = write_config(**TINY)
-    words = command("scaling", "strong", config, "--output", "out", "--repeats", 2,
-                    "--epochs", 2, "--steps", 4000, "--no-model", ranks=2)  # fmt: skip
-    cells = tmp_path / "out" / "cells"
-    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
-        deadline = time.monotonic() + 60
-        while not (cells.is_dir() and list(cells.glob("*.json"))):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGUSR1)
-        out, errors = process.communicate(timeout=60)
-    assert process.returncode == 75, errors
-    assert "Traceback" not in errors
-    assert "stopped by a signal; the same command goes on" in out
-    assert 0 < len(list(cells.glob("*.json"))) < 4
+    for written in outcome.files[:3]:
+        assert written.read_bytes() == (path.parent / written.name).read_bytes()

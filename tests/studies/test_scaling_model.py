@@ -1,78 +1,28 @@
-"""The model of a step: its arithmetic on an invented machine, files, grids, and the commands."""
+"""The model of a step: its arithmetic on a made-up machine, the grids, and the commands."""
 
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from machines import TINY, config, invented
 
-from hpc_qlstm import load_config
 from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
-from hpc_qlstm.studies.scaling import worth
-from hpc_qlstm.studies.scaling.calibrate import (
-    SETTINGS,
-    measure_machine,
-    median_machine,
-    rest_config,
-)
+from hpc_qlstm.studies.scaling.calibrate import SETTINGS, measure_machine, rest_config
 from hpc_qlstm.studies.scaling.costs import predictable
-from hpc_qlstm.studies.scaling.extrapolate import extrapolate, powers_of_two, table_rows
-from hpc_qlstm.studies.scaling.interconnect import (
-    Interconnect,
-    known_interconnects,
-    load_interconnect,
-)
-from hpc_qlstm.studies.scaling.machine import (
-    REST,
-    Busy,
-    Curve,
-    Machine,
-    load_machine,
-    machine_text,
-)
-from hpc_qlstm.studies.scaling.model import circuit_key, plan_of, predict_step
-from hpc_qlstm.studies.scaling.plan import partitions
-from hpc_qlstm.studies.scaling.recommend import reason, recommend
+from hpc_qlstm.studies.scaling.extrapolate import extrapolate
+from hpc_qlstm.studies.scaling.grids import ranked_grids, reason
+from hpc_qlstm.studies.scaling.interconnect import Interconnect, load_interconnect
+from hpc_qlstm.studies.scaling.limits import compare_limits, limit_sentences
+from hpc_qlstm.studies.scaling.machine import REST, Curve, load_machine, median_of
+from hpc_qlstm.studies.scaling.model import circuit_key, predict_step
+from hpc_qlstm.studies.scaling.plan import partitions, powers_of_two
 
-TINY = {
-    "model": {"hidden_size": 4, "depth": 1},
-    "partition": {"strategy": "broadcast_input", "count": 2},
-    "engine": {"threads": 1},
-    "data": {"task": "sine", "options": {"points": 40}, "window": 3},
-    "training": {"batch_size": 8},
-}
 LINE = Curve((0.0, 1000.0), (0.0, 1000.0))
-
-
-def config(**sections):
-    values = {name: {**keys, **sections.get(name, {})} for name, keys in TINY.items()}
-    return load_config({**values, **{k: v for k, v in sections.items() if k not in values}})
-
-
-def invented(like, ranks=(1, 2), circuit=10.0, gather=1.0, latency=0.0, rest=None):
-    """A machine on which a sample costs `circuit` seconds forward and twice that back, and a byte
-    `gather` in an Allgather and half of it in a Bcast."""
-    model, _ = plan_of(like)
-    curves = {
-        "forward": Curve((0.0, 1000.0), (0.0, 1000.0 * circuit)),
-        "reverse": Curve((0.0, 1000.0), (0.0, 2000.0 * circuit)),
-    }
-    circuits = {circuit_key(each, like): curves for each in model.circuits}
-    wire = Curve((0.0, 1e6), (latency, latency + 1e6 * gather))
-    half = Curve((0.0, 1e6), (latency, latency + 0.5e6 * gather))
-    busy = tuple(
-        Busy(
-            count, 0.5, circuits, wire if count > 1 else None, half if count > 1 else None,
-            dict.fromkeys(REST, 0.0) | (rest or {}),
-        )
-        for count in ranks
-    )  # fmt: skip
-    return Machine("a processor", 64, "an MPI library", busy)
 
 
 def test_curves_are_straight_between_and_beyond_their_points():
@@ -86,9 +36,10 @@ def test_curves_are_straight_between_and_beyond_their_points():
 @pytest.mark.parametrize(("ranks", "replicas"), [(1, None), (2, None), (4, None), (2, 2)])
 def test_the_formula(ranks, replicas, cell_update):
     """Written out for two partitions of three qubits, T = 3, B = 8."""
-    like = config(parallel={"cell_update": cell_update})
+    settings = {"cell_update": cell_update, **({"replicas": replicas} if replicas else {})}
+    like = config(parallel=settings)
     rest = {"batch": 3.0, "step": 5.0, "cell": 7.0, "rows": 11.0, "weights": 13.0}
-    step = predict_step(like, ranks, invented(like, rest=rest), replicas=replicas)
+    step = predict_step(like, ranks, invented(like, rest=rest))
     copies = replicas or max(1, ranks // 2)
     row = ranks // copies
     own, samples = 2 // row, 8 // copies
@@ -154,84 +105,6 @@ def test_threads_that_are_left_open_are_those_that_were_measured():
         predict_step(config(engine={"threads": 1}), 2, machine)
 
 
-def test_interconnects():
-    slow = Interconnect(name="a", source="b", latency=1.0, bandwidth=10.0, ranks_per_node=4)
-    assert slow.allgather(4, 100) == slow.bcast(4, 100) == 0  # one node
-    assert slow.allgather(8, 100) == 1 + 400 / 10
-    assert slow.allgather(64, 0) == 4
-    assert slow.bcast(64, 10) == 4 * (1 + 1)
-    assert slow.bcast(64, 1e6) == (4 + 15) + 2 * 15 / 16 * 1e5
-    for name in known_interconnects():
-        given = load_interconnect(name)
-        assert 1e-7 < given.latency < 1e-4
-        assert 1e8 < given.bandwidth < 1e12
-        assert given.source
-    assert {"ethernet-tcp", "infiniband-100", "shared-memory"} <= set(known_interconnects())
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("latency = 1e-6\n", r"bandwidth: .*"),
-        ('name="a"\nsource="b"\nlatency=0.0\nbandwidth=1.0\n', "latency: 0.0 given, allowed"),
-        ('name="a"\nsource="b"\nlatency=1.0\nbandwidth=1.0\nlanes=2\n', "lanes: unknown key"),
-        ("=", "is not valid TOML"),
-    ],
-)
-def test_interconnects_that_are_none(tmp_path, text, message):
-    path = tmp_path / "net.toml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=f"net.toml: .*{message}"):
-        load_interconnect(str(path))
-    with pytest.raises(InputError, match=r"interconnect 'token-ring': allowed: .*infiniband-100"):
-        load_interconnect("token-ring")
-
-
-def test_machines_are_written_and_read(tmp_path):
-    machine = invented(config())
-    path = tmp_path / "machine.json"
-    path.write_text(machine_text(machine))
-    assert load_machine(path) == machine
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda m: m.pop("cores"), "is no machine as scaling writes it"),
-        (lambda m: m.update(format=0), "is no machine as this version's scaling writes it"),
-        (lambda m: m.update(busy=[]), r"is no machine .*no measurement in it"),
-        (lambda m: m.update(cores=0), r"is no machine .*cores: .*greater than or equal to 1"),
-        (lambda m: m.update(cores=-2), "is no machine"),
-        (lambda m: m.update(cores=float("inf")), "is no machine"),
-        (lambda m: m["busy"][0].update(ranks=10**400), "is no machine"),
-        (lambda m: m["busy"][0]["rest"].update(cell=-1.0), "is no machine"),
-        (lambda m: m["busy"][0].update(call=float("nan")), "is no machine"),
-        (lambda m: m["busy"][0].update(bcast=m["busy"][1]["bcast"]), r"is no machine .*messages"),
-        (lambda m: m["busy"][1].update(allgather=None), r"is no machine .*messages"),
-        (lambda m: m["busy"].reverse(), r"is no machine .*do not ascend"),
-        (lambda m: m["busy"][1]["bcast"].update(sizes=[1, 1]), r"is no machine .*do not ascend"),
-        (lambda m: m["busy"][0]["rest"].pop("cell"), "is no machine"),
-        (lambda m: m["busy"][1]["allgather"]["sizes"].pop(), "is no machine"),
-        (lambda m: m.update(busy=3), "is no machine"),
-    ],
-)
-def test_machines_that_are_none(tmp_path, change, message):
-    content = json.loads(machine_text(invented(config())))
-    change(content)
-    path = tmp_path / "machine.json"
-    path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=f"machine.json: {message}"):
-        load_machine(path)
-    path.write_text("[" * 100_000)
-    with pytest.raises(InputError, match="is not JSON"):
-        load_machine(path)
-    path.write_text("{")
-    with pytest.raises(InputError, match="is not JSON"):
-        load_machine(path)
-    with pytest.raises(InputError, match="cannot be read"):
-        load_machine(tmp_path / "missing.json")
-
-
 def test_another_circuit_is_not_predicted():
     machine = invented(config())
     with pytest.raises(InputError, match="no times of the circuit '4q"):
@@ -251,22 +124,24 @@ def test_another_circuit_is_not_predicted():
 
 
 def test_the_best_grid_follows_what_costs():
-    """Four partitions on four ranks: dear messages of a step ask for replicas, dear gradients for a
-    row; dear Bcasts for replicated cells."""
+    """Four partitions on four ranks: expensive messages of a step call for replicas, expensive
+    gradients for one row, expensive Bcasts for replicated cells."""
     like = config(partition={"count": 4})
-    by_latency = recommend(like, 4, invented(like, latency=1e4, gather=0.0))
+    by_latency = ranked_grids(like, 4, invented(like, latency=1e4, gather=0.0))
     assert by_latency[0].step.grid == (4, 1)
     assert [each.step.total for each in by_latency] == sorted(e.step.total for e in by_latency)
     text = reason(by_latency, 2)
-    assert text.startswith("best grid: 4 x 1 (replicas x ranks of a row), cell_update root, 2 thr")
+    assert text.startswith(
+        "best grid: 4 x 1 (replicas x ranks of a group), cell_update root, 2 thr"
+    )
     assert "more for messages" in text
-    by_weights = recommend(like, 4, invented(like, rest={"rows": 100.0}, gather=1e-3))
+    by_weights = ranked_grids(like, 4, invented(like, rest={"rows": 100.0}, gather=1e-3))
     assert by_weights[0].step.grid == (1, 4)
     assert by_weights[0].cell_update == "replicated"
     assert by_weights[0].settings == "parallel.replicas=1 parallel.cell_update=replicated"
-    only = recommend(like, 3, invented(like))
+    only = ranked_grids(like, 3, invented(like))
     assert {each.step.grid for each in only} == {(1, 3), (3, 1)}
-    assert "no other grid" in reason(recommend(config(partition={"count": 1}), 3, invented(
+    assert "no other grid" in reason(ranked_grids(config(partition={"count": 1}), 3, invented(
         config(partition={"count": 1}))), 1)  # fmt: skip
 
 
@@ -283,14 +158,13 @@ def test_extrapolation():
         found[0].best.step.total / found[1].best.step.total / 2
     )
     half = [each.ranks for each in found if each.communication_share > 0.5]
-    assert f"half of the step at P = {half[0]}" in worth.limits(found, "strong")[0]
+    assert f"half of the step at P = {half[0]}" in limit_sentences(found, "strong")[0]
     grown, _ = extrapolate("weak-partitions", like, [1, 8], invented(like), network)
     assert grown[1].best.step.grid[1] <= 8
-    assert len(table_rows(grown)) == 2
-    assert len(worth.limits(grown, "weak-partitions")) == 1
+    assert len(limit_sentences(grown, "weak-partitions")) == 1
     only, notes = extrapolate("weak-samples", like, [3, 4], invented(like), network)
     assert [each.ranks for each in only] == [4]
-    assert notes == ["P = 3 is left out: replicas are rows of 2 ranks, allowed: multiples of 2"]
+    assert notes == ["P = 3 is left out: a replica is a group of 2 ranks, allowed: multiples of 2"]
     assert powers_of_two(9) == [1, 2, 4, 8]
 
 
@@ -300,21 +174,20 @@ def test_where_ranks_are_worth_adding():
     free = Interconnect(name="n", source="s", latency=1e-9, bandwidth=1e15)
     machine = invented(like, circuit=1.0, latency=0.0, gather=0.0, rest={"batch": 0.0})
     vary = ["training.batch_size=4,8", "data.window=2,3"]
-    rows = worth.compare(like, vary, [1, 2, 4], machine, free)
-    assert [(row.batch, row.steps) for row in rows] == [(4, 2), (4, 3), (8, 2), (8, 3)]
-    assert {row.worth.ranks for row in rows} == {4}
-    assert {row.fastest.ranks for row in rows} == {4}
-    assert {row.half for row in rows} == {None}
+    rows = compare_limits(like, vary, [1, 2, 4], machine, free)
+    assert [(row["B"], row["T"]) for row in rows] == [
+        ("4", "2"), ("4", "3"), ("8", "2"), ("8", "3")
+    ]  # fmt: skip
+    assert {row["worth adding up to P"] for row in rows} == {"4"}
+    assert {row["fastest P"] for row in rows} == {"4"}
+    assert {row["messages above half from P"] for row in rows} == {"never"}
     slow = free.model_copy(update={"latency": 1e4})
-    (row,) = worth.compare(like, ["data.window=2"], [1, 2, 4], machine, slow)
-    assert (row.worth.ranks, row.fastest.ranks, row.half) == (1, 1, 2)
-    header, cells = worth.HEADER, worth.table_rows([row])[0]
-    shown = dict(zip(header, cells, strict=True))
-    assert shown["variant"] == "window=2"
-    assert shown["worth adding up to P"] == "1"
-    assert shown["messages above half from P"] == "2"
+    (row,) = compare_limits(like, ["data.window=2"], [1, 2, 4], machine, slow)
+    assert row["variant"] == "window=2"
+    assert (row["worth adding up to P"], row["fastest P"]) == ("1", "1")
+    assert row["messages above half from P"] == "2"
     with pytest.raises(InputError, match=r"no times of the circuit .* --vary"):
-        worth.compare(like, ["model.depth=3"], [1], machine, free)
+        compare_limits(like, ["model.depth=3"], [1], machine, free)
 
 
 def test_a_machine_is_measured():
@@ -330,7 +203,7 @@ def test_a_machine_is_measured():
     assert curves["reverse"].at(32) > curves["forward"].at(32)
     assert set(busy.rest) == set(REST)
     assert min(busy.rest.values()) >= 0
-    again = median_machine([machine, machine, machine])
+    again = median_of([machine, machine, machine])
     assert again == machine
     assert partitions(rest_config(SETTINGS[0], like, 2)) == SETTINGS[0][0]
     assert [partitions(rest_config(each, like, 67)) for each in SETTINGS] == [67] * len(SETTINGS)

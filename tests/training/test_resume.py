@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import launch
 import numpy as np
 import pytest
 
@@ -45,9 +46,8 @@ def kill_when(process: subprocess.Popen, run_dir: Path, epochs: int, victim: str
     [(None, None, "all", 1), (2, 2, "rank", 7), (2, None, "all", 20), (None, 4, "rank", 33)],
 )
 def test_killed_and_resumed(
-    command, launch_environment, hpc_qlstm_run, write_config, losses, final_weights, tmp_path,
-    ranks, resumed_on, victim, epochs,
-):  # fmt: skip
+    hpc_qlstm_run, write_config, losses, final_weights, tmp_path, ranks, resumed_on, victim, epochs
+):
     config = write_config(
         partition={"count": 2},
         training={"epochs": EPOCHS, "shuffle": True, "schedule": "cosine", "batch_size": 3},
@@ -56,8 +56,8 @@ def test_killed_and_resumed(
     done = hpc_qlstm_run("train", config, "--set", f"output.run_dir={undisturbed}")
     assert done.returncode == 0, done.stderr
 
-    process = subprocess.Popen(
-        command("train", config, ranks=ranks), cwd=tmp_path, env=launch_environment,
+    process = launch.start(
+        *launch.HPC_QLSTM, "train", config, ranks=ranks, cwd=tmp_path,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     run_dir = tmp_path / "run"
@@ -86,7 +86,7 @@ def test_a_torn_newest_checkpoint_is_skipped(hpc_qlstm_run, write_config, losses
 
 
 @pytest.mark.parametrize("ranks", [None, 2])
-def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_path, ranks):
+def test_continue_begins_a_run_or_resumes_it(hpc_qlstm_run, write_config, losses, tmp_path, ranks):
     """`train --continue` begins a run that is not there and resumes one that is."""
     config = write_config(training={"epochs": 2})
     first = hpc_qlstm_run("train", config, "--continue", ranks=ranks)
@@ -104,9 +104,8 @@ def test_a_job_that_comes_back_goes_on(hpc_qlstm_run, write_config, losses, tmp_
 )
 def test_the_fault_campaign_in_short(campaign, count):
     script = Path(__file__).parents[2] / "scripts" / "fault_campaign.py"
-    done = subprocess.run(
-        [sys.executable, script, campaign, "--count", str(count), "--seed", "7"],
-        capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    done = launch.run(
+        sys.executable, script, campaign, "--count", count, "--seed", "7", timeout=240
+    )
     assert done.returncode == 0, done.stderr
     assert "the same bits" in done.stdout or f"harmless of {count}" in done.stdout

@@ -1,23 +1,21 @@
-"""Whole runs in one process: the run directory, resuming, evaluation, prediction, refusals."""
+"""Whole runs in one process: the files they leave, resuming, shuffling, divergence."""
 
 import base64
-import csv
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from builders import tiny_config
 
 import hpc_qlstm
-from hpc_qlstm.analysis.evaluation import evaluate, predict
-from hpc_qlstm.build.setup import build_model
+from hpc_qlstm.analysis.evaluation import evaluate
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.distributed.model import DistributedModel
-from hpc_qlstm.errors import InputError, TrainingError
+from hpc_qlstm.errors import TrainingError
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.runs.checkpoint import find_checkpoints, load_checkpoint
-from hpc_qlstm.runs.run_directory import replace_text
 from hpc_qlstm.training.trainer import Trainer
 
 COMM = SerialCommunicator()
@@ -27,23 +25,8 @@ TIMES = ("seconds", "ranks")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def tiny(run_dir, figures=False, **sections):
-    """A configuration that trains in a blink: 14 training and 8 test windows, two batches."""
-    values = {
-        "model": {"hidden_size": 2, "depth": 1},
-        "engine": {"name": "reference"},
-        "data": {"task": "sine", "options": {"points": 24}, "window": 2},
-        "training": {"epochs": 2},
-        "checkpoint": {"every": 1},
-        "output": {"run_dir": str(run_dir), "figures": figures},
-    }
-    for name, section in sections.items():
-        values[name] = {**values.get(name, {}), **section}
-    return values
-
-
 def train(run_dir, **sections):
-    return hpc_qlstm.train(tiny(run_dir, **sections), quiet=True)
+    return hpc_qlstm.train(tiny_config(run_dir, **sections), quiet=True)
 
 
 def without_seconds(history):
@@ -70,7 +53,11 @@ def test_run_directory(finished):
     assert result.run_dir == run_dir
     names = sorted(path.name for path in run_dir.iterdir())
     assert names == ["checkpoints", "config.toml", "figures", "metrics.jsonl", "report.html"]
-    assert load_config(run_dir / "config.toml") == result.config == load_config(tiny(run_dir, True))
+    assert (
+        load_config(run_dir / "config.toml")
+        == result.config
+        == load_config(tiny_config(run_dir, True))
+    )
 
     history = records(run_dir)
     assert history == result.history
@@ -241,48 +228,6 @@ def test_retention_of_checkpoints(tmp_path, keep, every, epochs):
     assert [load_checkpoint(path).epoch for path in found] == epochs
 
 
-def test_an_existing_run_is_moved_aside_never_overwritten(tmp_path, capsys):
-    run_dir = tmp_path / "run"
-    for seed in (1, 2, 3):
-        hpc_qlstm.train(tiny(run_dir, training={"epochs": 1, "seed": seed}))
-    assert f"the run in {run_dir} was moved to {run_dir}~2" in capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run~1", "run~2"]
-    seeds = {p.name: load_config(p / "config.toml").training.seed for p in tmp_path.iterdir()}
-    assert seeds == {"run~1": 1, "run~2": 2, "run": 3}
-    assert len(find_checkpoints(tmp_path / "run~1" / "checkpoints")) == 1
-
-
-def test_run_directories_that_cannot_be_used(tmp_path):
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "thesis.tex").write_text("mine")
-    with pytest.raises(InputError, match=r"foreign holds other files, allowed: a new or empty"):
-        train(foreign)
-    assert [path.name for path in foreign.iterdir()] == ["thesis.tex"]
-    with pytest.raises(InputError, match=r"output\.run_dir: .*thesis\.tex cannot be used"):
-        train(foreign / "thesis.tex")
-    with pytest.raises(InputError, match=r"output\.run_dir: .* cannot be used"):
-        train(foreign / "thesis.tex" / "run")
-    (tmp_path / "empty").mkdir()
-    train(tmp_path / "empty", training={"epochs": 1})
-    with pytest.raises(InputError, match="is not a folder, allowed: a run directory"):
-        hpc_qlstm.resume(tmp_path / "none")
-    with pytest.raises(InputError, match=r"has no config\.toml"):
-        hpc_qlstm.resume(foreign)
-
-
-def test_nothing_is_written_for_bad_input(tmp_path):
-    for sections in (
-        {"partition": {"count": 3}},
-        {"data": {"task": "cosine"}},
-        {"data": {"window": 30}},
-        {"training": {"epochs": 0}},
-    ):
-        with pytest.raises(InputError):
-            train(tmp_path / "run", **sections)
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_divergence_ends_training(tmp_path, monkeypatch, what):
     original, calls = DistributedModel.step, []
@@ -296,124 +241,11 @@ def test_divergence_ends_training(tmp_path, monkeypatch, what):
         return result
 
     monkeypatch.setattr(DistributedModel, "step", diverging)
-    with pytest.raises(TrainingError, match=r"epoch 2, batch 2: .* learning_rate or clip_norm"):
+    diverged = pytest.raises(TrainingError, match=r"epoch 2, batch 2: .* learning_rate or clip_nor")
+    with diverged as caught:
         train(tmp_path / "run", training={"epochs": 3})
+    assert caught.value.shared
     assert TrainingError("").exit_code == 1
     stored = load_checkpoint(find_checkpoints(tmp_path / "run" / "checkpoints")[0])
     assert (stored.epoch, stored.batch) == (1, 1)
     assert all(np.isfinite(array).all() for array in stored.weights.values())
-
-
-def test_a_file_that_cannot_be_replaced_is_named(tmp_path):
-    target = tmp_path / "table.md"
-    target.mkdir()
-    with pytest.raises(OSError, match=r"table\.md'$"):
-        replace_text(target, "text")
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_evaluate(finished):
-    run_dir, result = finished
-    evaluation = evaluate(run_dir, COMM)
-    last = result.history[-1]
-    assert evaluation.epoch == 2
-    assert evaluation.scores["test"]["mse"] == last["test_loss"]
-    assert evaluation.scores["test"]["r2"] == last["test_r2"]
-    assert evaluation.scores["train"]["windows"] == 14
-    assert evaluation.scores["test"]["windows"] == 8
-    data = evaluation.data
-    model = build_model(result.config, 1, 1)
-    for x, found in (
-        (data.train_x, evaluation.train_prediction),
-        (data.test_x, evaluation.test_prediction),
-    ):
-        scaled = model.predict(result.weights, x)
-        offset, factor = data.target_scaler.offset, data.target_scaler.factor
-        np.testing.assert_allclose(found, scaled / factor + offset, rtol=1e-12)
-    with pytest.raises(InputError, match="is not a folder"):
-        evaluate(run_dir / "none", COMM)
-
-
-def write_csv(path, columns):
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-    return path
-
-
-def read_csv(path):
-    with path.open(newline="") as file:
-        head, *rows = csv.reader(file)
-    return head, np.array(rows, dtype=float)
-
-
-def test_predict_new_data(finished, tmp_path):
-    run_dir, _ = finished
-    evaluation = evaluate(run_dir, COMM)
-    known = np.concatenate([evaluation.train_prediction, evaluation.test_prediction])
-    signal = np.sin(np.linspace(0, 20, 24))
-    file = write_csv(tmp_path / "new.csv", {"other": signal * 2, "sine": signal})
-    count = predict(run_dir, file, tmp_path / "out.csv", COMM)
-    head, rows = read_csv(tmp_path / "out.csv")
-    assert head == ["time", "sine"]
-    assert count == len(rows) == 23
-    np.testing.assert_array_equal(rows[:, 0], np.arange(2, 25))
-    np.testing.assert_allclose(rows[:-1, 1], known[:, 0], rtol=1e-9)
-    assert np.isfinite(rows[-1, 1])
-
-    least = write_csv(tmp_path / "two.csv", {"sine": signal[:2]})
-    assert predict(run_dir, least, tmp_path / "one.csv", COMM) == 1
-    np.testing.assert_allclose(read_csv(tmp_path / "one.csv")[1][0, 1], known[0, 0], rtol=1e-9)
-
-
-def test_predict_refuses(finished, tmp_path):
-    run_dir, _ = finished
-    short = write_csv(tmp_path / "short.csv", {"sine": [0.5]})
-    with pytest.raises(InputError, match="1 rows are too few to predict: a window takes 2 rows"):
-        predict(run_dir, short, tmp_path / "out.csv", COMM)
-    other = write_csv(tmp_path / "other.csv", {"cosine": [0.5, 0.6, 0.7]})
-    with pytest.raises(InputError, match="no column 'sine'; there are: 'cosine'"):
-        predict(run_dir, other, tmp_path / "out.csv", COMM)
-    fine = write_csv(tmp_path / "fine.csv", {"sine": [0.5, 0.6, 0.7]})
-    with pytest.raises(InputError, match=r"out\.csv: cannot be written"):
-        predict(run_dir, fine, tmp_path / "nowhere" / "out.csv", COMM)
-    assert not (tmp_path / "out.csv").exists()
-
-
-@pytest.mark.parametrize("sequence", [False, True])
-def test_a_run_on_a_users_file_with_targets_of_its_own(tmp_path, sequence):
-    t = np.linspace(0, 6, 30)
-    columns = {"t": t, "a": np.sin(t), "b": np.cos(t), "power": 50 + 9 * np.sin(t + 0.3)}
-    file = write_csv(tmp_path / "user.csv", columns)
-    data = {"file": str(file), "features": ["a", "b"], "targets": ["power"], "time": "t"}
-    run_dir, values = tmp_path / "run", tiny(tmp_path / "run", model={"sequence": sequence})
-    values["data"] = {**data, "window": 3, "horizon": 2}
-    hpc_qlstm.train(values, quiet=True)
-    evaluation = evaluate(run_dir, COMM)
-    assert evaluation.test_prediction.shape == ((9, 3, 1) if sequence else (9, 1))
-    del columns["power"]
-    new = write_csv(tmp_path / "new.csv", columns)
-    assert predict(run_dir, new, tmp_path / "out.csv", COMM) == 28
-    head, rows = read_csv(tmp_path / "out.csv")
-    assert head == ["time", "power"]
-    np.testing.assert_allclose(rows[:, 0], t[1] * np.arange(4, 32), rtol=1e-12)
-    last = evaluation.test_prediction[:, -1] if sequence else evaluation.test_prediction
-    np.testing.assert_allclose(rows[-11:-2, 1], last[:, 0], rtol=1e-9)
-    assert rows[:, 1].mean() > 30
-
-
-def test_another_models_checkpoint_is_refused(finished, tmp_path):
-    run_dir, _ = finished
-    train(tmp_path / "wide", model={"hidden_size": 3}, training={"epochs": 1})
-    shutil.copytree(run_dir, tmp_path / "mixed")
-    shutil.rmtree(tmp_path / "mixed" / "checkpoints")
-    shutil.copytree(tmp_path / "wide" / "checkpoints", tmp_path / "mixed" / "checkpoints")
-    message = r"'forget\.0' is float64 \(1, 4, 3\), the model needs float64 \(1, 3, 3\)"
-    with pytest.raises(InputError, match=message):
-        hpc_qlstm.resume(tmp_path / "mixed", quiet=True)
-    with pytest.raises(InputError, match=message):
-        evaluate(tmp_path / "mixed", COMM)
-    shutil.rmtree(tmp_path / "mixed" / "checkpoints")
-    with pytest.raises(InputError, match="has no checkpoint that can be read"):
-        evaluate(tmp_path / "mixed", COMM)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import launch
 import numpy as np
 import pytest
 
@@ -20,12 +21,11 @@ LONG = {"epochs": 100_000, "batch_size": 5}
 RARE = {"every": 10_000}
 
 
-def start(command, environment, config, ranks, *more):
+def start(config, ranks, **options):
     """A run that has begun its epochs."""
-    process = subprocess.Popen(
-        command("train", config, *more, ranks=ranks), env=environment, cwd=config.parent,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = launch.start(
+        *launch.HPC_QLSTM, "train", config, ranks=ranks, cwd=config.parent, **options
+    )
     metrics = config.parent / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def ranks_of(process):
 
 @pytest.fixture
 def straight(write_config, tmp_path, losses, final_weights):
-    """A run of so many epochs without a stop, for comparison."""
+    """A run of the same number of epochs without a stop, for comparison."""
 
     def run(epochs, **sections):
         folder = tmp_path / "straight"
@@ -78,9 +78,9 @@ def check_goes_on(run_dir, straight, losses, final_weights, epochs_more=2):
 
 @pytest.mark.parametrize("name", ["USR1", "TERM", "INT"])
 def test_a_signal_stops_at_a_checkpoint(
-    command, launch_environment, write_config, tmp_path, straight, losses, final_weights, name
+    write_config, tmp_path, straight, losses, final_weights, name
 ):
-    process = start(command, launch_environment, write_config(training=LONG, checkpoint=RARE), None)
+    process = start(write_config(training=LONG, checkpoint=RARE), None)
     process.send_signal(getattr(signal, f"SIG{name}"))
     out, err = process.communicate(timeout=30)
     assert process.returncode == 75, err
@@ -91,12 +91,9 @@ def test_a_signal_stops_at_a_checkpoint(
 
 @pytest.mark.parametrize(("ranks", "victim"), [(2, 1), (4, 2)])
 def test_one_rank_gets_the_signal_and_all_stop(
-    command, launch_environment, write_config, tmp_path, straight, losses, final_weights,
-    ranks, victim,
-):  # fmt: skip
-    process = start(
-        command, launch_environment, write_config(training=LONG, checkpoint=RARE), ranks
-    )
+    write_config, tmp_path, straight, losses, final_weights, ranks, victim
+):
+    process = start(write_config(training=LONG, checkpoint=RARE), ranks)
     pids = ranks_of(process)
     assert len(pids) == ranks
     os.kill(pids[victim], signal.SIGUSR1)
@@ -106,8 +103,8 @@ def test_one_rank_gets_the_signal_and_all_stop(
     check_goes_on(tmp_path / "run", straight, losses, final_weights)
 
 
-def test_mpirun_hands_usr1_on(command, launch_environment, write_config):
-    process = start(command, launch_environment, write_config(training=LONG, checkpoint=RARE), 2)
+def test_mpirun_passes_usr1_on(write_config):
+    process = start(write_config(training=LONG, checkpoint=RARE), 2)
     process.send_signal(signal.SIGUSR1)
     process.communicate(timeout=30)
     assert process.returncode == 75
@@ -129,7 +126,7 @@ class Backend(StatevectorEstimator):
 """
 
 
-def test_a_second_interrupt_stops_at_once(command, launch_environment, write_config, tmp_path):
+def test_a_second_interrupt_stops_at_once(write_config, tmp_path):
     """The first waits for the batch, which here waits for a job that hangs."""
     (tmp_path / "slow.py").write_text(SLOW)
     config = write_config(
@@ -139,8 +136,7 @@ def test_a_second_interrupt_stops_at_once(command, launch_environment, write_con
         training={"epochs": 100, "batch_size": 5},
         engine={"name": "primitive", "backend": "slow:Backend"},
     )
-    environment = {**launch_environment, "PYTHONPATH": str(tmp_path)}
-    process = start(command, environment, config, None)
+    process = start(config, None, env=launch.environment(PYTHONPATH=str(tmp_path)))
     while not (tmp_path / "hanging").exists():
         assert process.poll() is None
         time.sleep(0.05)
@@ -152,8 +148,8 @@ def test_a_second_interrupt_stops_at_once(command, launch_environment, write_con
     assert process.returncode == 130
 
 
-def test_the_file_stops_a_run(command, launch_environment, write_config, tmp_path):
-    process = start(command, launch_environment, write_config(training=LONG, checkpoint=RARE), 2)
+def test_the_file_stops_a_run(write_config, tmp_path):
+    process = start(write_config(training=LONG, checkpoint=RARE), 2)
     (tmp_path / "run" / "STOP").touch()
     out, err = process.communicate(timeout=30)
     assert process.returncode == 75, err

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpc_qlstm.circuits.circuit import Float
+from hpc_qlstm.circuits.gates import PRIMITIVES
 from hpc_qlstm.config import NoiseConfig
 from hpc_qlstm.engines.primitive.backends import backend_by_name
 from hpc_qlstm.errors import InputError
 
-_ONE_QUBIT = ("h", "x", "rx", "ry", "rz")
-_TWO_QUBITS = ("cx", "cz")
+_ONE_QUBIT, _TWO_QUBITS = (
+    tuple(kind.qiskit for kind in PRIMITIVES.values() if kind.qubits == count) for count in (1, 2)
+)
 _Z_ROTATIONS = {"rz", "u1", "p", "u3", "u"}  # or gates that include one
 _MOST_BYTES = 256 * 2**20
 

@@ -8,23 +8,21 @@ Gradients are those of the base class, the parameter-shift rule (arXiv 2503.1408
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_circuits
-from hpc_qlstm.config import MitigationConfig
-from hpc_qlstm.engines.base import Capabilities, JobRecord
+from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibration_forms
+from hpc_qlstm.config import EngineConfig, MitigationConfig, NoiseConfig
+from hpc_qlstm.engines import create_engine
+from hpc_qlstm.engines.base import Engine, JobRecord
 from hpc_qlstm.engines.draw import Draw
-from hpc_qlstm.engines.primitive.estimators import EstimatorSource, estimator_source
+from hpc_qlstm.engines.primitive.estimators import estimator_source
 from hpc_qlstm.engines.primitive.jobs import JobRunner
 from hpc_qlstm.engines.sampling import BackendEngine
 from hpc_qlstm.errors import EngineError, UnsupportedError
-
-if TYPE_CHECKING:
-    from qiskit import QuantumCircuit
 
 _MOST_QUBITS = 24
 """Of a simulator that names no size itself: 256 MiB of amplitudes."""
@@ -38,6 +36,7 @@ class _Prepared:
     observables: list[Any]
 
 
+@dataclass(eq=False)
 class PrimitiveEngine(BackendEngine):
     """Expectation values from a V2 primitive or backend; gradients by shifted angles.
 
@@ -52,39 +51,56 @@ class PrimitiveEngine(BackendEngine):
     """
 
     name: ClassVar[str] = "primitive"
+    config_keys = (
+        *BackendEngine.config_keys, "backend", "mode", "retries", "retry_wait", "timeout",
+    )  # fmt: skip
+    capabilities = replace(BackendEngine.capabilities, simulated=False)
 
-    def __init__(
-        self,
-        backend: Any = "statevector",
-        shots: int = 0,
-        seed: int = 0,
-        mitigation: MitigationConfig | Mapping[str, Any] | None = None,
-        optimization_level: int = 1,
-        mode: str = "job",
-        options: Mapping[str, Any] | None = None,
-        retries: int = 3,
-        retry_wait: float = 1.0,
-        timeout: float = 0.0,
-    ) -> None:
-        super().__init__(shots, seed, mitigation)
-        self._source: EstimatorSource = estimator_source(backend, mode, dict(options or {}))
-        if not shots and not self._source.exact:
+    backend: Any = "statevector"
+    shots: int = 0
+    seed: int = 0
+    mitigation: MitigationConfig | Mapping[str, Any] | None = None
+    optimization_level: int = 1
+    mode: str = "job"
+    options: Mapping[str, Any] | None = None
+    retries: int = 3
+    retry_wait: float = 1.0
+    timeout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__init__(self.shots, self.seed, self.mitigation)
+        self._source = estimator_source(self.backend, self.mode, dict(self.options or {}))
+        if not self.shots and not self._source.exact:
             raise UnsupportedError(
                 f"engine primitive: {self._source.name} gives no exact values, allowed: shots of "
                 "1 or more"
             )
-        self._level = optimization_level
-        self._jobs = JobRunner(
-            f"engine primitive: {self._source.name}", retries, retry_wait, timeout
-        )
+        where = f"engine primitive: {self._source.name}"
+        self._jobs = JobRunner(where, self.retries, self.retry_wait, self.timeout)
         self._prepared_circuits: dict[tuple[Circuit, int], _Prepared] = {}
         target = self._source.backend
-        self.capabilities = Capabilities(
-            exact=shots == 0,
-            gradient="parameter_shift",
-            precision=("double",),
+        self.capabilities = replace(
+            self.capabilities,
+            exact=self.shots == 0,
             max_qubits=_MOST_QUBITS if target is None else int(target.num_qubits),
+            gaussian=self._source.gaussian,
         )
+
+    @classmethod
+    def from_config(cls, config: EngineConfig, seed: int, threads: int) -> PrimitiveEngine:
+        """See Engine."""
+        return cls(seed=seed, **{key: getattr(config, key) for key in cls.config_keys})
+
+    @classmethod
+    def exact_twin(cls, config: EngineConfig, threads: int) -> Engine:
+        """See Engine."""
+        name = config.backend.removeprefix("ibm:")
+        if name in ("statevector", "aer"):
+            return create_engine("native", threads=threads)
+        if name.startswith(("fake_", "generic:")):
+            noise, level = NoiseConfig(backend=name), config.optimization_level
+            return create_engine("aer", threads=threads, noise=noise, optimization_level=level)
+        raise UnsupportedError(f"nothing here is exact for the backend {config.backend}")
 
     def take_jobs(self) -> list[JobRecord]:
         """The jobs whose results were used since this was last called."""
@@ -120,13 +136,8 @@ class PrimitiveEngine(BackendEngine):
     def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
         prepared = self._prepared(circuit, 1)
         zeros, ones = (
-            self._job(
-                _Prepared(_without_angles(bare, prepared.form), prepared.observables),
-                np.empty((1, 0)),
-                shots,
-                draw.at(number).seed(),
-            )[0]
-            for number, bare in enumerate(calibration_circuits(prepared.form))
+            self._job(replace(prepared, form=form), np.empty((1, 0)), shots, draw.at(k).seed())[0]
+            for k, form in enumerate(calibration_forms(prepared.form))
         )
         return zeros, ones
 
@@ -157,14 +168,10 @@ class PrimitiveEngine(BackendEngine):
         if key not in self._prepared_circuits:
             from qiskit.quantum_info import SparsePauliOp
 
-            form = bound_form(circuit, self._source.backend, scale, self._level)
+            form = bound_form(circuit, self._source.backend, scale, self.optimization_level)
             size = form.circuit.num_qubits
             observables = [
                 SparsePauliOp.from_sparse_list([("Z", [k], 1.0)], size) for k in form.qubits
             ]
             self._prepared_circuits[key] = _Prepared(form, observables)
         return self._prepared_circuits[key]
-
-
-def _without_angles(circuit: QuantumCircuit, form: BoundForm) -> BoundForm:
-    return BoundForm(circuit, np.empty((0, 0)), np.empty(0), form.qubits)

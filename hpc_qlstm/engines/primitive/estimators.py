@@ -30,7 +30,8 @@ class EstimatorSource:
     """A place that takes jobs.
 
     submit(pubs, shots, seed) gives a job; backend: what circuits are transpiled for, or None;
-    exact: whether shots may be 0; seeded: whether the seed decides the samples.
+    exact: whether shots may be 0; seeded: whether the seed decides the samples; gaussian: whether
+    shots add a normal error to exact values.
     """
 
     name: str
@@ -38,6 +39,7 @@ class EstimatorSource:
     backend: Any = None
     exact: bool = False
     seeded: bool = False
+    gaussian: bool = False
     close: Callable[[], None] = _nothing
 
 
@@ -73,7 +75,7 @@ def _statevector(options: Mapping[str, Any]) -> EstimatorSource:
     def submit(pubs: Sequence[Any], shots: int, seed: int) -> Any:
         return StatevectorEstimator(seed=seed).run(list(pubs), precision=_precision(shots))
 
-    return EstimatorSource("statevector", submit, exact=True, seeded=True)
+    return EstimatorSource("statevector", submit, exact=True, seeded=True, gaussian=True)
 
 
 def _aer(options: Mapping[str, Any]) -> EstimatorSource:
@@ -86,7 +88,7 @@ def _aer(options: Mapping[str, Any]) -> EstimatorSource:
         settings = {"backend_options": dict(options), "run_options": {"seed_simulator": seed}}
         return EstimatorV2(options=settings).run(list(pubs), precision=_precision(shots))
 
-    return EstimatorSource("aer", submit, exact=True, seeded=True)
+    return EstimatorSource("aer", submit, exact=True, seeded=True, gaussian=True)
 
 
 def _of_object(given: Any, options: Mapping[str, Any]) -> EstimatorSource:

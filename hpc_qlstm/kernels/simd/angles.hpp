@@ -1,10 +1,10 @@
 // From features to half-angle cosines and sines, and the slopes of the transforms.
 #pragma once
 
-#include "../program.hpp"
-#include "arctan.hpp"
-#include "lanes.hpp"
-#include "sincos.hpp"
+#include "compile/program.hpp"
+#include "simd/arctan.hpp"
+#include "simd/lanes.hpp"
+#include "simd/sincos.hpp"
 
 namespace hpc_qlstm {
 namespace {

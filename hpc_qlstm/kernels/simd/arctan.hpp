@@ -1,7 +1,7 @@
 // The arctangent of all lanes at once.
 #pragma once
 
-#include "lanes.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -28,13 +28,12 @@ inline Lanes arctan(Lanes x) {
     high = size >= edge ? splat(1.57079632679489655800e+00) : high;
     low = size >= edge ? splat(6.12323399573676603587e-17) : low;
 
-    constexpr Real series[] = {
-        Real(1.62858201153657823623e-02),  Real(-3.65315727442169155270e-02),
-        Real(4.97687799461593236017e-02),  Real(-5.83357013379057348645e-02),
-        Real(6.66107313738753120669e-02),  Real(-7.69187620504482999495e-02),
-        Real(9.09088713343650656196e-02),  Real(-1.11111104054623557880e-01),
-        Real(1.42857142725034663711e-01),  Real(-1.99999999998764832476e-01),
-        Real(3.33333333333329318027e-01)};
+    constexpr Real series[] = {Real(1.62858201153657823623e-02), Real(-3.65315727442169155270e-02),
+                               Real(4.97687799461593236017e-02), Real(-5.83357013379057348645e-02),
+                               Real(6.66107313738753120669e-02), Real(-7.69187620504482999495e-02),
+                               Real(9.09088713343650656196e-02), Real(-1.11111104054623557880e-01),
+                               Real(1.42857142725034663711e-01), Real(-1.99999999998764832476e-01),
+                               Real(3.33333333333329318027e-01)};
     const Lanes t = above / below, z = t * t;
     Lanes sum = splat(series[0]);
     for (std::size_t n = 1; n < sizeof(series) / sizeof(series[0]); ++n) sum = sum * z + series[n];

@@ -1,8 +1,8 @@
 // Walking through an IndexMap: blocks of 256 numbers, each a base and the table of low bits.
 #pragma once
 
-#include "../batch_plan.hpp"
-#include "lanes.hpp"
+#include "batch/batch_plan.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {

@@ -2,9 +2,9 @@
 // alone where the whole circuit is real.
 #pragma once
 
-#include "../program.hpp"
-#include "lanes.hpp"
-#include "su2.hpp"
+#include "compile/program.hpp"
+#include "simd/lanes.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {

@@ -4,11 +4,11 @@
 // act on them, and they are stored. Two are what 32 registers hold.
 #pragma once
 
-#include "../batch_plan.hpp"
-#include "index.hpp"
-#include "lanes.hpp"
-#include "pairs.hpp"
-#include "su2.hpp"
+#include "batch/batch_plan.hpp"
+#include "simd/index.hpp"
+#include "simd/lanes.hpp"
+#include "simd/pairs.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -57,9 +57,8 @@ inline void rotate(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* fr
     for_each(pass.map, [&](std::uint32_t n) {
         Lanes x[1u << K][parts];
         members.load(from, n, x);
-        for_pairs<K>([&](unsigned i, unsigned a, unsigned b) {
-            apply<shape, parts>(u[i], x[a], x[b]);
-        });
+        for_pairs<K>(
+            [&](unsigned i, unsigned a, unsigned b) { apply<shape, parts>(u[i], x[a], x[b]); });
         members.store(x, n, to);
     });
 }
@@ -67,8 +66,8 @@ inline void rotate(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* fr
 // Reads off v[i] = Im <bra| (X, Y, Z)_i |psi> after the layer; with `undo` also takes the rotations
 // off the bra.
 template <unsigned K, Shape shape, unsigned parts, bool undo>
-inline void read_overlaps(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* psi, Lanes* bra,
-                          Lanes (*v)[3]) {
+inline void read_overlaps(const Pass& pass, const Su2<Lanes>* matrices, const Lanes* psi,
+                          Lanes* bra, Lanes (*v)[3]) {
     const Members<K, parts> members(pass);
     Lanes sums[K][3];
     for (unsigned i = 0; i < K; ++i) sums[i][0] = sums[i][1] = sums[i][2] = Lanes{};
@@ -82,9 +81,8 @@ inline void read_overlaps(const Pass& pass, const Su2<Lanes>* matrices, const La
             overlap<shape, parts>(l[a], l[b], p[a], p[b], sums[i][0], sums[i][1], sums[i][2]);
         });
         if constexpr (undo) {
-            for_pairs<K>([&](unsigned i, unsigned a, unsigned b) {
-                apply<shape, parts>(u[i], l[a], l[b]);
-            });
+            for_pairs<K>(
+                [&](unsigned i, unsigned a, unsigned b) { apply<shape, parts>(u[i], l[a], l[b]); });
             members.store(l, n, bra);
         }
     });

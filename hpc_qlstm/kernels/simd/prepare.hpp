@@ -1,10 +1,10 @@
 // What depends on one weight set alone: half-angles, and matrices of runs without features.
 #pragma once
 
-#include "../batch_kernel.hpp"
-#include "lanes.hpp"
-#include "sincos.hpp"
-#include "su2.hpp"
+#include "batch/batch_kernel.hpp"
+#include "simd/lanes.hpp"
+#include "simd/sincos.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -17,7 +17,8 @@ inline void prepare(const ProgramView& p, const double* weights, Real* uniform) 
         const UniformAngle* angles = p.uniform_angles + n;
         Lanes half{}, s, c;
         for (std::size_t j = 0; j < count; ++j) {
-            if (angles[j].is_weight) half[j] = static_cast<Real>(0.5 * weights[angles[j].weight]);
+            if (!angles[j].is_weight) continue;
+            half[j] = static_cast<Real>(0.5 * angles[j].scale * weights[angles[j].weight]);
         }
         sincos(half, s, c);
         for (std::size_t j = 0; j < count; ++j) {

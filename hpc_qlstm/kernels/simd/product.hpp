@@ -2,8 +2,8 @@
 // An amplitude is `parts` vectors: [re, im], or [re] alone.
 #pragma once
 
-#include "lanes.hpp"
-#include "su2.hpp"
+#include "simd/lanes.hpp"
+#include "simd/su2.hpp"
 
 namespace hpc_qlstm {
 namespace {

@@ -1,8 +1,8 @@
 // <Z_k> of a state, and the bra of the reverse sweep, both in blocks of 256 logical states.
 #pragma once
 
-#include "index.hpp"
-#include "lanes.hpp"
+#include "simd/index.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {

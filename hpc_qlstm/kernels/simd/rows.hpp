@@ -1,7 +1,7 @@
 // Between rows of plain arrays and lanes: row n of a group is lane n.
 #pragma once
 
-#include "lanes.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {

@@ -1,7 +1,7 @@
 // Sine and cosine of all lanes at once.
 #pragma once
 
-#include "lanes.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -16,9 +16,9 @@ struct SincosConstants<double> {
     static constexpr double magic = 0x1.8p52, limit = 0x1p20;
     static constexpr double pieces[3] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
                                          2.02226624879595063154e-21};
-    static constexpr double sine[] = {1.58969099521155010221e-10,  -2.50507602534068634195e-08,
-                                      2.75573137070700676789e-06,  -1.98412698298579493134e-04,
-                                      8.33333333332248946124e-03,  -1.66666666666666324348e-01};
+    static constexpr double sine[] = {1.58969099521155010221e-10, -2.50507602534068634195e-08,
+                                      2.75573137070700676789e-06, -1.98412698298579493134e-04,
+                                      8.33333333332248946124e-03, -1.66666666666666324348e-01};
     static constexpr double cosine[] = {-1.13596475577881948265e-11, 2.08757232129817482790e-09,
                                         -2.75573143513906633035e-07, 2.48015872894767294178e-05,
                                         -1.38888888888741095749e-03, 4.16666666666666019037e-02};

@@ -1,8 +1,8 @@
 // The 2x2 algebra of one run of rotations, for scalars (weights) and for lanes (features).
 #pragma once
 
-#include "../program.hpp"
-#include "lanes.hpp"
+#include "compile/program.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -43,8 +43,7 @@ HPC_QLSTM_ONE_COPY Axes before(Axis axis, const Su2<Lanes>& u) {
         case Axis::y: return {-a2i - b2i, a2r + b2r, im + im};
         default: {
             const Lanes abr = u.ar * u.br - u.ai * u.bi, abi = u.ar * u.bi + u.ai * u.br;
-            return {-abr - abr, -abi - abi,
-                    u.ar * u.ar + u.ai * u.ai - u.br * u.br - u.bi * u.bi};
+            return {-abr - abr, -abi - abi, u.ar * u.ar + u.ai * u.ai - u.br * u.br - u.bi * u.bi};
         }
     }
 }
@@ -95,7 +94,8 @@ inline void pull_back(const Run& run, const Turn* turns, const Angles& angles, c
     for (std::uint32_t n = run.first + run.count; n-- > run.first_gradient;) {
         const Turn& turn = turns[n];
         if (turn.gradient >= 0) {
-            sums[turn.gradient] += turn.axis == Axis::x ? x : turn.axis == Axis::y ? y : z;
+            const Lanes& by_angle = turn.axis == Axis::x ? x : turn.axis == Axis::y ? y : z;
+            sums[turn.gradient] += static_cast<Real>(turn.scale) * by_angle;
         }
         if (n == run.first_gradient) break;
         const Lanes c = angles.of(turn)[0], s = angles.of(turn)[1];

@@ -1,7 +1,7 @@
 // The hyperbolic tangent of all lanes at once.
 #pragma once
 
-#include "lanes.hpp"
+#include "simd/lanes.hpp"
 
 namespace hpc_qlstm {
 namespace {

@@ -2,9 +2,9 @@
 // readout. Chunks are taken in the order of storage.
 #pragma once
 
-#include "../state_kernel.hpp"
-#include "lanes.hpp"
-#include "tile_steps.hpp"
+#include "simd/lanes.hpp"
+#include "simd/tile_steps.hpp"
+#include "state/state_kernel.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -27,8 +27,7 @@ HPC_QLSTM_INLINE void walsh(Lanes* x, std::uint32_t count) {
 class Chunks {
   public:
     Chunks(const StateRow<Real>& row, const Tile& tile)
-        : row_(row), tile_(tile),
-          count_(1u << (row.plan.tile_bits - row.plan.chunk_bits)),
+        : row_(row), tile_(tile), count_(1u << (row.plan.tile_bits - row.plan.chunk_bits)),
           vectors_((1u << row.plan.chunk_bits) / kLanes), chunk_bits_(row.plan.chunk_bits) {
         base_[0] = local_[0] = within_[0] = 0;
         for (std::uint32_t n = 1; n < count_; ++n) {
@@ -57,7 +56,8 @@ class Chunks {
 
     void load(std::uint32_t origin, const Real* state, Lanes* local) const {
         for (std::uint32_t c = 0; c < count_; ++c) {
-            const Lanes* from = reinterpret_cast<const Lanes*>(state + 2 * std::size_t{origin ^ base_[c]});
+            const Lanes* from =
+                reinterpret_cast<const Lanes*>(state + 2 * std::size_t{origin ^ base_[c]});
             for (std::uint32_t i = 0; i < vectors_; ++i) {
                 put(local, c, i, from[2 * i], from[2 * i + 1]);
             }

@@ -9,10 +9,10 @@
 // [[a, -conj b], [b, conj a]] becomes the same with ai and br negated.
 #pragma once
 
-#include "../state_kernel.hpp"
-#include "lanes.hpp"
-#include "pairs.hpp"
-#include "su2.hpp"
+#include "simd/lanes.hpp"
+#include "simd/pairs.hpp"
+#include "simd/su2.hpp"
+#include "state/state_kernel.hpp"
 
 namespace hpc_qlstm {
 namespace {
@@ -182,8 +182,7 @@ void reverse(const Rotation* r, std::uint32_t vectors, Lanes* psi, Lanes* bra, L
 // The same for one rotation that permutes lanes, of psi alone (no bra) or of both. A flip within
 // the vector meets every pair twice, once from either lane.
 template <bool backward>
-void rotate_lanes(const Rotation& r, std::uint32_t vectors, Lanes* psi, Lanes* bra,
-                  Lanes sums[3]) {
+void rotate_lanes(const Rotation& r, std::uint32_t vectors, Lanes* psi, Lanes* bra, Lanes sums[3]) {
     const std::uint32_t pivot = r.flip == 0 ? 0 : 1u << (31 - __builtin_clz(r.flip));
     const Su2<Lanes> of[2] = {r.u, {r.u.ar, -r.u.ai, -r.u.br, r.u.bi}};
     Lanes x{}, y{}, z{};

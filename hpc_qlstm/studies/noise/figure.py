@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hpc_qlstm.studies.noise.study import Study
+from hpc_qlstm.studies.noise.study import Study
 
 _LOWEST = -0.2
 """A mean R2 below this is left out: a model that is that wrong is no use, however wrong."""
@@ -17,11 +15,9 @@ def draw_study(study: Study, path: Path) -> None:
 
     Local; raises OSError.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)
     for mitigated, axes in zip((False, True), panels, strict=True):
         for number, shots in enumerate(study.shots):

@@ -1,154 +1,182 @@
-"""The text of the literature's columns."""
+"""The report of the literature's columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
 
-from hpc_qlstm.analysis.baselines import baselines
-from hpc_qlstm.studies.reproduce.cells import dataset
+import numpy as np
+
+from hpc_qlstm.analysis.baselines import Scores, baselines
+from hpc_qlstm.studies.markdown import listed, table
+from hpc_qlstm.studies.reproduce.figures import COLORS, GREY, subplots
 from hpc_qlstm.studies.reproduce.literature import (
     CLASSICAL,
     DISTRIBUTED,
-    PUBLISHED,
     REFERENCE_ROW,
     SCALINGS,
     TASKS,
 )
-from hpc_qlstm.studies.reproduce.markdown import BASELINES, error_text, listed, qubits_text, table
 from hpc_qlstm.studies.reproduce.reference_run import COLUMNS, reference_error
-from hpc_qlstm.studies.reproduce.study import Summary
+from hpc_qlstm.studies.reproduce.report import BASELINES, Found, Report, Summary, seeds_of
+from hpc_qlstm.studies.reproduce.rows import dataset
+
+WHOLE, OWN = SCALINGS
 
 
 @dataclass(frozen=True)
-class LiteratureReport:
-    """text: Markdown; columns and lines: for the figure; extra: for the JSON file."""
+class Column:
+    """One task.
 
-    text: str
-    columns: Mapping[str, Sequence[tuple[str, Sequence[float]]]]
-    lines: Mapping[str, Mapping[str, float]]
-    extra: Mapping[str, Any]
+    best, classical, author: the rows that are compared, and own: the first two with the other
+    scaling. mean: the error of `best`; qlstm and limit: the published ones of the first author's
+    QLSTM and of the best variant. unit: what errors are divided by to have them in the series' own
+    units. exact: the error of the first author's own run, where it is known.
+    """
+
+    task: str
+    best: Summary
+    classical: Summary
+    author: Summary
+    own: tuple[Summary, Summary]
+    trivial: Mapping[str, Scores]
+    unit: float
+    exact: float | None
+
+    @property
+    def mean(self) -> float:
+        """The mean error of the distributed model."""
+        return self.best.mean()
+
+    @property
+    def published(self) -> tuple[float, float]:
+        """The first author's QLSTM and the best variant."""
+        qlstm, limit = TASKS[self.task]["published"]
+        return qlstm, limit
 
 
-def literature_text(found: Sequence[Summary], command: str) -> LiteratureReport:
+def _column(task: str, found: Found) -> Column:
+    def row(kind: str) -> Summary:
+        return found[f"{task}: {kind}"]
+
+    best = row(f"{DISTRIBUTED}, {WHOLE}")
+    data = dataset(best.row.config)
+    return Column(
+        task,
+        best,
+        row(f"{CLASSICAL}, {WHOLE}"),
+        row(REFERENCE_ROW),
+        (row(f"{DISTRIBUTED}, {OWN}"), row(f"{CLASSICAL}, {OWN}")),
+        baselines(data),
+        float(data.target_scaler.factor[0]) ** 2,
+        reference_error(task) if task in COLUMNS else None,
+    )
+
+
+def literature_report(found: Found) -> Report:
     """What the rows say together. Local; takes two seconds for the reference runs."""
-    rows = {summary.row.name: summary for summary in found}
-
-    def of(kind: str) -> list[Summary]:
-        return [rows[f"{task}: {kind}"] for task in TASKS]
-
-    whole, own = SCALINGS
-    best = of(f"{DISTRIBUTED}, {whole}")
-    data = [dataset(summary.row.config) for summary in best]
-    trivial = [baselines(each) for each in data]
-    constants = [scores["constant"]["mse"] for scores in trivial]
-    units = [float(each.target_scaler.factor[0]) ** 2 for each in data]
-    means = [summary.mean("test_mse") for summary in best]
-    author = [summary.mean("test_mse") for summary in of(REFERENCE_ROW)]
-    limits = [PUBLISHED[task][1] for task in TASKS]
-    exact = {task: reference_error(task) for task in COLUMNS}
-
-    def numbers(name: str, values: Sequence[float], form: str = ".2e") -> tuple[str, ...]:
-        return (name, *(format(value, form) for value in values))
-
-    def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:
-        return [value / other for value, other in zip(values, others, strict=True)]
-
-    table_rows: list[tuple[str, ...]] = [
-        (f"**{DISTRIBUTED}, scaled on {whole}**", *map(error_text, best)),
-        numbers("best seed", [summary.values("test_mse").min() for summary in best]),
-        numbers("worst seed", [summary.values("test_mse").max() for summary in best]),
-        (f"{DISTRIBUTED}, scaled on {own}", *map(error_text, of(f"{DISTRIBUTED}, {own}"))),
-        (f"{CLASSICAL}, scaled on {whole}", *map(error_text, of(f"{CLASSICAL}, {whole}"))),
-        (f"{CLASSICAL}, scaled on {own}", *map(error_text, of(f"{CLASSICAL}, {own}"))),
-        (f"{REFERENCE_ROW}, our seeds", *map(error_text, of(REFERENCE_ROW))),
-        (
-            f"{REFERENCE_ROW}, its own seed",
-            *(f"{exact[t]:.4e}" if t in exact else "" for t in TASKS),
-        ),
-        *(
-            numbers(BASELINES[name], [scores[name]["mse"] for scores in trivial])
-            for name in BASELINES
-        ),
-        numbers("published: first author's QLSTM", [PUBLISHED[task][0] for task in TASKS]),
-        numbers("published: best variant", limits),
-        numbers("distributed / best published", ratios(means, limits), ".1e"),
-        numbers("distributed / constant predictor", ratios(means, constants), ".1e"),
-        numbers("best published / constant predictor", ratios(limits, constants), ".1e"),
-        numbers("in the series' own units: distributed QLSTM", ratios(means, units)),
-        numbers("first author's QLSTM, our seeds", ratios(author, units)),
-        numbers("constant", ratios(constants, units)),
-    ]
+    columns = [_column(task, found) for task in TASKS]
+    cells = zip(*map(_cells, columns), strict=True)
+    lines = [(line[0][0], *(text for _, text in line)) for line in cells]
     sizes = [
-        f"{task}: {summary.cells[0]['weights']} weights, qubits {qubits_text(summary)}; classical "
-        f"LSTM {classical.cells[0]['weights']} weights"
-        for task, summary, classical in zip(TASKS, best, of(f"{CLASSICAL}, {whole}"), strict=True)
+        f"{c.task}: {c.best.first('weights')} weights, qubits {c.best.qubits}; classical LSTM "
+        f"{c.classical.first('weights')} weights"
+        for c in columns
     ]
-    text = "\n\n".join(
-        [
-            "# Test errors of the literature's tasks",
-            f"`{command}`",
+    return Report(
+        found,
+        title="Test errors of the literature's tasks",
+        paragraphs=[
             "Mean squared error on the last 33 % of the windows after 100 epochs, scaled to "
-            f"[-1, 1], mean ± standard deviation over {len(best[0].cells)} seeds. Settings were "
+            f"[-1, 1], mean ± standard deviation over {seeds_of(found)} seeds. Settings were "
             "chosen on a validation tail of the training part: the same for all tasks (but for the "
             "batches of the long delayed control), those with the smallest error on NARMA-5 over "
             "three seeds and one near the smallest elsewhere. Every one that was tried is in "
             "[selection.md](selection.md).",
-            table(("", *TASKS), table_rows),
-            _beaten(means, limits),
-            _classical_text(of, whole),
-            _units_text(author, means, units),
+            table(("", *TASKS), lines),
+            _beaten(columns),
+            _classical(columns),
+            _units(columns),
             "The test error after the last epoch is given, not the best on the way.",
             listed(sizes),
             "The linear autoregression shows how easy the first three columns are: their series "
             "solve linear equations, or nearly so, where four values in a row know the next one.",
-        ]
-    )
-    drawn = (f"{DISTRIBUTED}, {whole}", f"{CLASSICAL}, {whole}", REFERENCE_ROW)
-    columns = {
-        task: [
-            (kind.partition(",")[0], [float(e) for e in rows[f"{task}: {kind}"].values("test_mse")])
-            for kind in drawn
-        ]
-        for task in TASKS
-    }
-    lines = {
-        task: {"best published": PUBLISHED[task][1], "published QLSTM": PUBLISHED[task][0],
-               "last value": scores["last_value"]["mse"], "constant": scores["constant"]["mse"]}
-        for task, scores in zip(TASKS, trivial, strict=True)
-    }  # fmt: skip
-    extra = {
-        "published": {task: list(values) for task, values in PUBLISHED.items()},
-        "baselines": dict(zip(TASKS, trivial, strict=True)),
-        "reference_runs": exact,
-        "mse_in_own_units": {
-            task: mean / unit for task, mean, unit in zip(TASKS, means, units, strict=True)
+        ],
+        draw=partial(_draw, columns),
+        extra={
+            "published": {c.task: list(c.published) for c in columns},
+            "baselines": {c.task: c.trivial for c in columns},
+            "reference_runs": {c.task: c.exact for c in columns if c.exact is not None},
+            "mse_in_own_units": {c.task: c.mean / c.unit for c in columns},
         },
+    )
+
+
+def _cells(c: Column) -> list[tuple[str, str]]:
+    """A column of the table, with the labels of its lines."""
+    qlstm, limit = c.published
+    errors, constant, author = c.best.values("test_mse"), c.trivial["constant"]["mse"], c.author
+    numbers = {
+        **{text: c.trivial[name]["mse"] for name, text in BASELINES.items()},
+        "published: first author's QLSTM": qlstm,
+        "published: best variant": limit,
     }
-    return LiteratureReport(text + "\n", columns, lines, extra)
+    ratios = {
+        "distributed / best published": c.mean / limit,
+        "distributed / constant predictor": c.mean / constant,
+        "best published / constant predictor": limit / constant,
+    }
+    in_own_units = {
+        "in the series' own units: distributed QLSTM": c.mean,
+        "first author's QLSTM, our seeds": author.mean(),
+        "constant": constant,
+    }
+    return [
+        (f"**{DISTRIBUTED}, scaled on {WHOLE}**", c.best.error),
+        ("best seed", f"{errors.min():.2e}"),
+        ("worst seed", f"{errors.max():.2e}"),
+        (f"{DISTRIBUTED}, scaled on {OWN}", c.own[0].error),
+        (f"{CLASSICAL}, scaled on {WHOLE}", c.classical.error),
+        (f"{CLASSICAL}, scaled on {OWN}", c.own[1].error),
+        (f"{REFERENCE_ROW}, our seeds", author.error),
+        (f"{REFERENCE_ROW}, its own seed", "" if c.exact is None else f"{c.exact:.4e}"),
+        *((label, f"{value:.2e}") for label, value in numbers.items()),
+        *((label, f"{value:.1e}") for label, value in ratios.items()),
+        *((label, f"{value / c.unit:.2e}") for label, value in in_own_units.items()),
+    ]
 
 
-def _beaten(means: Sequence[float], limits: Sequence[float]) -> str:
-    won = [t for t, mean, limit in zip(TASKS, means, limits, strict=True) if mean < limit]
-    lost = [task for task in TASKS if task not in won]
+def _beaten(columns: Sequence[Column]) -> str:
+    won = [c.task for c in columns if c.mean < c.published[1]]
+    lost = [c.task for c in columns if c.task not in won]
     text = f"The distributed model is below the best published error on {_names(won)}."
     return text + (f" It is not on {_names(lost)}." if lost else "")
 
 
-def _units_text(author: Sequence[float], means: Sequence[float], units: Sequence[float]) -> str:
+def _classical(columns: Sequence[Column]) -> str:
+    better = [c.task for c in columns if c.classical.mean() < c.mean]
+    worse = [c.task for c in columns if c.task not in better]
+    return (
+        "The classical LSTM of about the same number of weights has the smaller mean error on "
+        f"{_names(better)}, the distributed QLSTM on {_names(worse)}."
+    )
+
+
+def _units(columns: Sequence[Column]) -> str:
     """In which units the published NARMA errors can be meant."""
     others, lines = [], []
-    for task, mine, mean, unit in zip(TASKS, author, means, units, strict=True):
-        published, best = PUBLISHED[task]
-        if not task.startswith("NARMA"):
-            others.append(f"{mine / published:.1f}")
+    for c in columns:
+        (qlstm, limit), mine = c.published, c.author.mean()
+        if not c.task.startswith("NARMA"):
+            others.append(f"{mine / qlstm:.1f}")
             continue
         lines.append(
-            f"on {task} it gives {mine:.1e}, {mine / published:.0f} times the published number, "
-            f"and in the series' own units {mine / unit:.1e}, {mine / unit / published:.1f} times "
-            f"it (the distributed model has {mean / unit:.1e} in these units, "
-            f"{unit * best / mean:.0f} times below the best published variant)"
+            f"on {c.task} it gives {mine:.1e}, {mine / qlstm:.0f} times the published number, "
+            f"and in the series' own units {mine / c.unit:.1e}, {mine / c.unit / qlstm:.1f} times "
+            f"it (the distributed model has {c.mean / c.unit:.1e} in these units, "
+            f"{c.unit * limit / c.mean:.0f} times below the best published variant)"
         )
     return (
         "The series behind the published NARMA columns are described only in part (coefficients, "
@@ -161,16 +189,30 @@ def _units_text(author: Sequence[float], means: Sequence[float], units: Sequence
     )
 
 
-def _classical_text(of: Any, scaling: str) -> str:
-    quantum, classical = of(f"{DISTRIBUTED}, {scaling}"), of(f"{CLASSICAL}, {scaling}")
-    pairs = list(zip(TASKS, quantum, classical, strict=True))
-    better = [t for t, q, c in pairs if c.mean("test_mse") < q.mean("test_mse")]
-    worse = [t for t, *_ in pairs if t not in better]
-    return (
-        "The classical LSTM of about the same number of weights has the smaller mean error on "
-        f"{_names(better)}, the distributed QLSTM on {_names(worse)}."
-    )
-
-
 def _names(tasks: Sequence[str]) -> str:
     return ", ".join(tasks) if tasks else "none of the tasks"
+
+
+def _draw(columns: Sequence[Column], path: Path) -> None:
+    """Test errors of every seed by task, and the levels of what they are compared with."""
+    figure, (axes,) = subplots(1, len(columns), (2.6 * len(columns), 4.4))
+    models = (DISTRIBUTED, CLASSICAL, REFERENCE_ROW)
+    for axis, c in zip(axes, columns, strict=True):
+        for k, summary in enumerate((c.best, c.classical, c.author)):
+            errors, color = summary.values("test_mse"), COLORS[k]
+            axis.semilogy([k] * errors.size, errors, "o", color=color, alpha=0.6, markersize=4)
+            axis.semilogy([k - 0.3, k + 0.3], [np.mean(errors)] * 2, color=color, linewidth=2)
+        qlstm, limit = c.published
+        levels = {
+            "best published": (limit, "-"),
+            "published QLSTM": (qlstm, "--"),
+            "last value": (c.trivial["last_value"]["mse"], ":"),
+            "constant": (c.trivial["constant"]["mse"], "-."),
+        }
+        for name, (level, style) in levels.items():
+            axis.axhline(level, color=GREY, linestyle=style, linewidth=1, label=name)
+        axis.set_xticks(range(len(models)), models, rotation=60, ha="right", fontsize=7)
+        axis.set_title(c.task, fontsize=10)
+    axes[0].set_ylabel("test MSE (scaled)")
+    axes[-1].legend(fontsize=6.5, frameon=False)
+    figure.savefig(path, dpi=150)

@@ -16,9 +16,9 @@ import numpy as np
 from hpc_qlstm.analysis.baselines import baselines
 from hpc_qlstm.analysis.partition_table import partition_table
 from hpc_qlstm.partition import NEVER
-from hpc_qlstm.studies.reproduce.cells import dataset
 from hpc_qlstm.studies.reproduce.paper import BASE
-from hpc_qlstm.studies.reproduce.study import Row, Settings, Summary, configured
+from hpc_qlstm.studies.reproduce.report import Summary
+from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, dataset
 
 FAILS = 0.25
 
@@ -38,9 +38,11 @@ class Case:
     """A row of the study with what is known of it before training.
 
     reached: hidden units that see the input within the window; warned: whether training warns that
-    the model is cut off; qubits: in total.
+    the model is cut off; qubits: in total; last_value: the test error of predicting the last value
+    again.
     """
 
+    name: str
     task: str
     hidden: int
     count: int
@@ -48,28 +50,31 @@ class Case:
     reached: int
     warned: bool
     qubits: int
-    row: Row
+    last_value: float
+
+    def fails(self, summary: Summary) -> bool:
+        """Whether what was trained fails, see FAILS."""
+        return summary.mean() > FAILS * self.last_value
 
 
 def partition_rows(overrides: Sequence[str]) -> list[Row]:
     """The rows of all cases, task by task, the centric models first. Raises InputError."""
-    rows = []
-    for task in STUDIED:
-        rows += [_row(task, hidden, 1, CENTRIC, overrides) for hidden in HIDDEN]
-        for hidden in HIDDEN:
-            for count in (count for count in COUNTS if count <= hidden):
-                for strategy in (*STRATEGIES, MIXED):
-                    rows.append(_row(task, hidden, count, strategy, overrides))
-    return rows
+    kinds = [(hidden, 1, CENTRIC) for hidden in HIDDEN]
+    kinds += [
+        (hidden, count, strategy)
+        for hidden in HIDDEN
+        for count in COUNTS
+        if count <= hidden
+        for strategy in (*STRATEGIES, MIXED)
+    ]
+    return [_row(task, *kind, overrides) for task in STUDIED for kind in kinds]
 
 
 def _row(task: str, hidden: int, count: int, strategy: str, overrides: Sequence[str]) -> Row:
+    used = strategy if strategy in STRATEGIES else "contiguous"
     split: Settings = {
         "model": {"hidden_size": hidden, "mix": strategy == MIXED},
-        "partition": {
-            "strategy": strategy if strategy in STRATEGIES else "contiguous",
-            "count": count,
-        },
+        "partition": {"strategy": used, "count": count},
     }
     config = configured(overrides, BASE, STUDIED[task], split)
     return Row(f"{task}, hidden {hidden}, M = {count}, {strategy}", config)
@@ -77,31 +82,18 @@ def _row(task: str, hidden: int, count: int, strategy: str, overrides: Sequence[
 
 def case_of(row: Row) -> Case:
     """What is known of a row before training, from its own settings."""
-    config = row.config
+    config, data = row.config, dataset(row.config)
     task, _, _, strategy = row.name.split(", ", 3)
-    table = partition_table(config, dataset(config))
+    table = partition_table(config, data)
     reached = table.steps.min(axis=1)
-    within = int(np.count_nonzero((reached != NEVER) & (reached <= config.data.window)))
     return Case(
+        row.name,
         task,
         config.model.hidden_size,
         len(table.partitions),
         strategy,
-        within,
+        int(np.count_nonzero((reached != NEVER) & (reached <= config.data.window))),
         any("cut off" in warning for warning in table.warnings),
         sum(part.qubits for part in table.partitions),
-        row,
+        baselines(data)["last_value"]["mse"],
     )
-
-
-def failing(cases: Sequence[Case], found: Sequence[Summary]) -> list[bool]:
-    """Whether each case fails, see FAILS."""
-    return [
-        summary.mean("test_mse") > FAILS * last_value_error(case)
-        for case, summary in zip(cases, found, strict=True)
-    ]
-
-
-def last_value_error(case: Case) -> float:
-    """The test error of predicting the last value again."""
-    return baselines(dataset(case.row.config))["last_value"]["mse"]

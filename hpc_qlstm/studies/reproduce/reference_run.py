@@ -14,15 +14,13 @@ from importlib.resources import files
 
 import numpy as np
 
-from hpc_qlstm.build.setup import set_up
 from hpc_qlstm.build.sources import build_series
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.data import Dataset, Scaler
-from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.studies.reproduce.literature import REFERENCE, TASKS
-from hpc_qlstm.studies.reproduce.study import configured
-from hpc_qlstm.training.trainer import Trainer
+from hpc_qlstm.studies.reproduce.rows import configured
+from hpc_qlstm.studies.training import trained_alone
 
 COLUMNS = ("damped pendulum", "Bessel J2")
 """Those whose published error has been reproduced independently."""
@@ -30,10 +28,8 @@ COLUMNS = ("damped pendulum", "Bessel J2")
 
 def reference_error(task: str) -> float:
     """The test error after 100 epochs. Local; a second on one core."""
-    config = configured((), REFERENCE, TASKS[task])
-    trainer = Trainer(set_up(config, SerialCommunicator(), _windows(config)), _weights())
-    for _ in range(config.training.epochs):
-        trainer.run_epoch()
+    config = configured((), REFERENCE, TASKS[task]["series"])
+    trainer = trained_alone(config, _windows(config), _weights())
     return float(trainer.state.history[-1]["test_loss"])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -19,7 +18,7 @@ from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.parallel import Communicator, mpi_library, processor_name
-from hpc_qlstm.studies.scaling.machine import DIRECTIONS, REST, Busy, Curve, Machine
+from hpc_qlstm.studies.scaling.machine import REST, LoadCosts, Machine, median_of
 from hpc_qlstm.studies.scaling.measure import measure
 from hpc_qlstm.studies.scaling.model import (
     circuit_key,
@@ -27,9 +26,9 @@ from hpc_qlstm.studies.scaling.model import (
     message_seconds,
     plan_of,
     rest_terms,
-    step_sizes,
+    step_work,
 )
-from hpc_qlstm.studies.scaling.plan import Cell, Point
+from hpc_qlstm.studies.scaling.plan import Point, StepTrial
 from hpc_qlstm.studies.scaling.timing import call_seconds, circuit_curves, message_curves
 
 ROUNDS = 3
@@ -59,24 +58,24 @@ def measure_machine(
     """The machine under this job, with what these configurations' circuits cost, measured on each
     number of ranks up to those of `comm`. Collective; the same on every rank."""
     counts = sorted({count for count in ranks if count <= comm.size} | {1})
-    found: list[Busy] = []
+    found: list[LoadCosts] = []
     for count in counts:
         say(f"measuring this machine's costs on {count} rank{'s' if count > 1 else ''}")
         team = comm.split(0 if comm.rank < count else 1)
-        busy = None
+        costs = None
         if comm.rank < count:
             small = [rest_config(each, configs[0], count) for each in settings]
-            busy = _measure_busy(team, configs, small)
+            costs = _measure_costs(team, configs, small)
         comm.sleep_until_all()
         team.free()
-        found.append(comm.bcast_object(busy))
+        found.append(comm.bcast_object(costs))
     threads = max(1, configs[0].engine.threads)
     return Machine(processor_name(), os.cpu_count() or 1, mpi_library(comm), tuple(found), threads)
 
 
 def rest_config(setting: tuple[int, int, int, int, int], like: Config, ranks: int) -> Config:
-    """The configuration of one of SETTINGS, with threads and exchange as in `like`; with a
-    partition for each of so many ranks where these do not fit its own."""
+    """The configuration of one of SETTINGS, with threads and exchange as in `like`. It has as many
+    partitions as ranks where the ranks do not fit the setting's."""
     count, units, depth, batch, window = setting
     if ranks > count and ranks % count:
         count = ranks
@@ -95,85 +94,48 @@ def rest_config(setting: tuple[int, int, int, int, int], like: Config, ranks: in
     )
 
 
-def median_machine(machines: Sequence[Machine]) -> Machine:
-    """Medians, number by number, of a machine that was measured several times."""
-    first = machines[0]
-    return replace(
-        first,
-        busy=tuple(
-            _median_busy([machine.busy[k] for machine in machines]) for k in range(len(first.busy))
-        ),
-    )
-
-
-def _median_busy(several: Sequence[Busy]) -> Busy:
-    first = several[0]
-
-    def curve(pick: Callable[[Busy], Any]) -> Curve | None:
-        curves = [pick(each) for each in several]
-        if curves[0] is None:
-            return None
-        seconds = np.median([each.seconds for each in curves], axis=0)
-        return Curve(curves[0].sizes, tuple(seconds.tolist()))
-
-    circuits: dict[str, dict[str, Curve]] = {}
-    for key in first.circuits:
-        circuits[key] = {}
-        for way in DIRECTIONS:
-            merged = curve(lambda busy, key=key, way=way: busy.circuits[key][way])  # type: ignore[misc]
-            assert merged is not None
-            circuits[key][way] = merged
-    return Busy(
-        first.ranks,
-        float(np.median([each.call for each in several])),
-        circuits,
-        curve(lambda busy: busy.allgather),
-        curve(lambda busy: busy.bcast),
-        {name: float(np.median([each.rest[name] for each in several])) for name in REST},
-    )
-
-
-def _measure_busy(team: Communicator, configs: Sequence[Config], small: Sequence[Config]) -> Busy:
-    models: list[tuple[QLSTM, int, str]] = []
-    known = set[str]()
+def _measure_costs(
+    team: Communicator, configs: Sequence[Config], small: Sequence[Config]
+) -> LoadCosts:
+    models, circuits = [], dict[str, tuple[QLSTM, int]]()
     for config in (*configs, *small):
         plan, _ = plan_of(config)
         threads = max(1, config.engine.threads)
-        model = build_model(config, plan.input_size, plan.output_size, threads)
-        for m, circuit in enumerate(model.circuits):
-            key = circuit_key(circuit, config, m)
-            if key not in known:
-                known.add(key)
-                models.append((model, m, key))
+        models.append(build_model(config, plan.input_size, plan.output_size, threads))
+        for m, circuit in enumerate(models[-1].circuits):
+            circuits.setdefault(circuit_key(circuit, config, m), (models[-1], m))
     most = max(each.training.batch_size for each in (*configs, *small))
     rounds, steps = [], []
     for _ in range(ROUNDS):
         call = call_seconds(team)
-        circuits = {key: circuit_curves(team, model, m, most, call) for model, m, key in models}
-        allgather, bcast = message_curves(team) if team.size > 1 else (None, None)
-        rounds.append(Busy(team.size, call, circuits, allgather, bcast, dict.fromkeys(REST, 0.0)))
+        curves = {
+            key: circuit_curves(team, model, m, most, call) for key, (model, m) in circuits.items()
+        }
+        messages = message_curves(team) if team.size > 1 else (None, None)
+        rounds.append(LoadCosts(team.size, call, curves, *messages))
         steps.append([_step_seconds(team, config) for config in small])
-    for engine in {id(e): e for model, _, _ in models for e in model.engines[:1]}.values():
-        engine.close()
-    busy = _median_busy(rounds)
-    return replace(busy, rest=_fit_rest(team, busy, small, np.median(steps, axis=0).tolist()))
+    for model in models:
+        for engine in model.engines:
+            engine.close()
+    costs = median_of(rounds)
+    return replace(costs, rest=_fit_rest(team, costs, small, np.median(steps, axis=0).tolist()))
 
 
 def _step_seconds(team: Communicator, config: Config) -> float:
-    cell = Cell(Point(config, team.size, ""), 0, 2, 20)
-    seconds: float = measure(cell, team)["step_seconds"]["median"]
+    trial = StepTrial(Point(config, team.size), 0, 2, 20)
+    seconds: float = measure(trial, team)["step_seconds"]["median"]
     return seconds
 
 
 def _fit_rest(
-    team: Communicator, busy: Busy, small: Sequence[Config], steps: Sequence[float]
+    team: Communicator, costs: LoadCosts, small: Sequence[Config], steps: Sequence[float]
 ) -> dict[str, float]:
     """REST from what steps of small models take beyond circuits and messages."""
     terms, left = [], []
     for config, seconds in zip(small, steps, strict=True):
-        sizes = step_sizes(config, *plan_of(config), team.size)
-        rest = seconds - compute_seconds(sizes, busy) - message_seconds(sizes, busy)
-        terms.append(np.array(rest_terms(sizes)) / seconds)
+        work = step_work(config, *plan_of(config), team.size)
+        rest = seconds - compute_seconds(work, costs) - message_seconds(work, costs)
+        terms.append(np.array(rest_terms(work)) / seconds)
         left.append(max(rest, 0.0) / seconds)
     # Relative to the step: what is to be right is its prediction.
     found, _ = nnls(np.array(terms), np.array(left))

@@ -1,4 +1,4 @@
-"""The machine's costs in a scaling study: measured before and after its cells, put together."""
+"""The machine's costs in a scaling study: measured before and after its trials, put together."""
 
 from __future__ import annotations
 
@@ -6,71 +6,56 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hpc_qlstm import registry
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.parallel import Communicator, on_root
 from hpc_qlstm.runs.run_directory import replace_text
-from hpc_qlstm.studies.scaling.calibrate import measure_machine, median_machine
-from hpc_qlstm.studies.scaling.machine import Machine, load_machine, machine_text
+from hpc_qlstm.studies.runner import Job
+from hpc_qlstm.studies.scaling.calibrate import measure_machine
+from hpc_qlstm.studies.scaling.machine import Machine, load_machine, machine_text, median_of
 from hpc_qlstm.studies.scaling.model import has_four_vqcs, hash_text
-
-if TYPE_CHECKING:
-    from hpc_qlstm.studies.scaling.study import Say
-
-
-def circuits_text(config: Config) -> str:
-    """Equal for configurations whose circuits cost the same, and are measured once."""
-    batch = config.training.batch_size
-    parts = config.model_dump(include={"model", "partition", "engine", "data"}, mode="json")
-    return json.dumps([parts, batch], sort_keys=True)
+from hpc_qlstm.studies.scaling.plan import Point
 
 
 def predictable(config: Config) -> bool:
     """Whether the model says something about it, and measuring it costs no quantum processor."""
-    return has_four_vqcs(config) and config.engine.name != "primitive"
+    return has_four_vqcs(config) and registry.engines[config.engine.name].capabilities.simulated
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Measures the machine for one part of a study and stores it.
+    """Measures the machine for a study and stores it.
 
-    root: where studies keep theirs, each in a folder of its own; part: of the study; wanted: False
-    where nothing is to be measured; configs: those to be predicted; ranks: numbers of ranks of the
-    study.
+    folder: of this study, as what others measured, with other circuits or ranks, is not for it;
+    configs: those to be predicted; ranks: numbers of ranks of the study.
     """
 
-    root: Path
-    part: tuple[int, int]
-    wanted: bool
+    folder: Path
     configs: Sequence[Config]
     ranks: Sequence[int]
 
-    @property
-    def folder(self) -> Path:
-        """Of this study: what others measured, with other circuits or ranks, is not for it."""
-        what = json.dumps([sorted(map(circuits_text, self.configs)), sorted(set(self.ranks))])
-        return self.root / hash_text(what)
+    @classmethod
+    def of(cls, root: Path, points: Sequence[Point]) -> Costs:
+        """Of a study of these points. root: where studies keep theirs."""
+        configs = {_circuits_text(point.config): point.config for point in points}
+        ranks = sorted({point.ranks for point in points})
+        folder = root / hash_text(json.dumps([sorted(configs), ranks]))
+        return cls(folder, list(configs.values()), ranks)
 
-    def measure(self, comm: Communicator, when: str, say: Say) -> None:
+    def measure(self, job: Job, when: str) -> None:
         """Measure and store; `when` tells one measurement from another. Collective."""
         configs = [config for config in self.configs if predictable(config)]
-        if not self.wanted or not configs:
+        if not configs:
             return
-        machine = measure_machine(comm, configs, self.ranks, say)
-        path = self.folder / f"machine-{self.part[0]}-{when}.json"
+        machine = measure_machine(job.comm, configs, self.ranks, job.say)
 
         def store() -> None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                replace_text(path, machine_text(machine))
-            except OSError as error:
-                raise InputError(
-                    f"{error.filename or path}: cannot be written ({error.strerror})"
-                ) from None
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"machine-{job.share[0]}-{when}.json"
+            replace_text(path, machine_text(machine))
 
-        on_root(comm, store)
+        job.write(store)
 
 
 def stored_machine(folder: Path) -> tuple[Machine | None, list[str]]:
@@ -85,7 +70,14 @@ def stored_machine(folder: Path) -> tuple[Machine | None, list[str]]:
     if not machines:
         return None, notes
     shape = _shape(machines[-1])
-    return median_machine([each for each in machines if _shape(each) == shape]), notes
+    return median_of([each for each in machines if _shape(each) == shape]), notes
+
+
+def _circuits_text(config: Config) -> str:
+    """Equal for configurations whose circuits cost the same, and are measured once."""
+    batch = config.training.batch_size
+    parts = config.model_dump(include={"model", "partition", "engine", "data"}, mode="json")
+    return json.dumps([parts, batch], sort_keys=True)
 
 
 def _shape(machine: Machine) -> object:

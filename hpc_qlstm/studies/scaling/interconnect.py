@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from hpc_qlstm.config import Section
 from hpc_qlstm.config_io import read_toml, section_from
@@ -37,7 +36,7 @@ class Interconnect(Section):
     """Ranks that share a node's link."""
 
     def allgather(self, ranks: int, part: float) -> float:
-        """Seconds of an Allgather of parts of so many bytes over nodes filled with ranks."""
+        """Seconds of an Allgather over nodes filled with ranks; part: bytes of each rank."""
         nodes = -(-ranks // self.ranks_per_node)
         if nodes == 1:
             return 0.0
@@ -46,7 +45,7 @@ class Interconnect(Section):
         return rounds * self.latency + crossing / self.bandwidth
 
     def bcast(self, ranks: int, size: float) -> float:
-        """Seconds of a Bcast of so many bytes: a binomial tree, or, where that is less, a scatter
+        """Seconds of a Bcast of `size` bytes: a binomial tree, or, where that is less, a scatter
         and an Allgather."""
         nodes = -(-ranks // self.ranks_per_node)
         if nodes == 1:
@@ -58,13 +57,13 @@ class Interconnect(Section):
         return min(tree, pipelined)
 
 
+SHARED_MEMORY = "shared-memory"
+_FOLDER = Path(__file__).with_name("interconnects")
+
+
 def known_interconnects() -> list[str]:
     """Names of the interconnects that come with the package."""
-    folder = resources.files("hpc_qlstm.studies.scaling") / "interconnects"
-    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
-
-
-SHARED_MEMORY = "shared-memory"
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
 @lru_cache(maxsize=1)
@@ -75,19 +74,8 @@ def shared_memory() -> Interconnect:
 
 def load_interconnect(name: str) -> Interconnect:
     """One by name or from a TOML file with the keys of `Interconnect`. Raises InputError. Local."""
-    if name in known_interconnects():
-        folder = resources.files("hpc_qlstm.studies.scaling") / "interconnects"
-        with resources.as_file(folder / f"{name}.toml") as path:
-            return _read(path)
-    path = Path(name)
+    known = known_interconnects()
+    path = _FOLDER / f"{name}.toml" if name in known else Path(name)
     if path.suffix != ".toml":
-        known = ", ".join(known_interconnects())
-        raise InputError(f"interconnect {name!r}: allowed: {known}, or a .toml file")
-    return _read(path)
-
-
-def _read(path: Path) -> Interconnect:
-    try:
-        return section_from(Interconnect, read_toml(path), str(path))
-    except ValidationError as error:  # section_from names the keys; this is for what it leaves
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"interconnect {name!r}: allowed: {', '.join(known)}, or a .toml file")
+    return section_from(Interconnect, read_toml(path), str(path))

@@ -7,10 +7,12 @@ them, as a sum of a few terms (`REST`). Models that are to be predicted need not
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -46,15 +48,13 @@ class Curve:
     def at(self, size: float) -> float:
         """Seconds at a size; below the first as there, beyond the last on the last line."""
         x, y = self.sizes, self.seconds
-        if size <= x[-1] or len(x) == 1:
-            return float(np.interp(size, x, y))
-        slope = (y[-1] - y[-2]) / (x[-1] - x[-2])
-        return y[-1] + max(slope, 0.0) * (size - x[-1])
+        slope = (y[-1] - y[-2]) / (x[-1] - x[-2]) if len(x) > 1 else 0.0
+        return float(np.interp(size, x, y)) + max(slope, 0.0) * max(size - x[-1], 0.0)
 
 
 @dataclass(frozen=True)
-class Busy:
-    """Costs while so many ranks of a node compute at the same time.
+class LoadCosts:
+    """What things cost while this many ranks of a node compute at the same time.
 
     call: seconds of a time step's call without circuits; circuits: by a circuit's key, for each of
     DIRECTIONS the seconds of all gates of one partition against the samples; allgather, bcast:
@@ -85,7 +85,7 @@ class Machine:
     processor: str
     cores: Count
     mpi: str
-    busy: tuple[Busy, ...]
+    busy: tuple[LoadCosts, ...]
     threads: Count = 1
 
     def __post_init__(self) -> None:
@@ -94,10 +94,29 @@ class Machine:
         if any(b.ranks <= a.ranks for a, b in pairwise(self.busy)):
             raise ValueError("numbers of ranks do not ascend")
 
-    def with_ranks(self, ranks: int) -> Busy:
+    def with_ranks(self, ranks: int) -> LoadCosts:
         """The costs measured with the nearest number of ranks that is not larger."""
         fitting = [each for each in self.busy if each.ranks <= ranks]
         return fitting[-1] if fitting else self.busy[0]
+
+
+T = TypeVar("T", Machine, LoadCosts)
+
+
+def median_of(several: Sequence[T]) -> T:
+    """Medians, number by number, of what was measured several times in the same way."""
+    values = _medians([asdict(each) for each in several])
+    result: T = TypeAdapter(type(several[0])).validate_python(values)
+    return result
+
+
+def _medians(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: _medians([each[key] for each in values]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(map(_medians, zip(*values, strict=True)))
+    return statistics.median(values) if isinstance(first, float) else first
 
 
 def machine_text(machine: Machine) -> str:

@@ -1,45 +1,49 @@
-"""What a scaling study measures: points, and the order of their cells. Local, no MPI.
+"""What a scaling study measures: points, and the order of their trials. Local, no MPI.
 
 strong: one model on more and more ranks. weak-partitions: as many partitions as ranks, the hidden
-units of a partition fixed, so that the model grows. weak-samples: replicas of the model's row of
-ranks, and batches that grow with them.
+units of a partition fixed, so that the model grows. weak-samples: replicas of the group of ranks
+that holds the model, and batches that grow with them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from hpc_qlstm.build.setup import build_plan
-from hpc_qlstm.build.sources import build_source
+import numpy as np
+
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import load_config
+from hpc_qlstm.distributed.rank_reports import SHARES
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import process_grid
-
-NUMERICS = ("model", "partition", "engine", "data", "training")
-"""Sections that decide the numbers that training gives; `parallel` decides only how fast."""
-
+from hpc_qlstm.studies.runner import Result, Trial, digest_of, numerics
 
 _FORMAT = 1
-"""Of a stored cell; those of another format are measured anew."""
+"""Of a stored trial; those of another format are measured anew."""
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration to time on so many ranks; variant: what tells it from others of the study."""
+    """A configuration to time on a number of ranks; variant: what tells it from the other ones."""
 
     config: Config
     ranks: int
-    variant: str
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"P = {self.ranks}{', ' if self.variant else ''}{self.variant}"
 
 
 @dataclass(frozen=True)
-class Cell:
+class StepTrial(Trial):
     """One measurement of a point. epochs: how many are run; steps: full batches of each; timed:
     whether the table shows it, or a few batches are run only to compare their losses."""
 
@@ -57,49 +61,87 @@ class Cell:
     @property
     def title(self) -> str:
         """What messages call it."""
-        variant = f", {self.point.variant}" if self.point.variant else ""
-        return f"P = {self.point.ranks}{variant}, repeat {self.repeat}"
+        return f"{self.point.title}, repeat {self.repeat}"
 
     @property
     def digest(self) -> str:
         """Changes with everything that decides what is measured."""
-        given = self.point.config.to_dict()
-        parts = {key: given[key] for key in (*NUMERICS, "parallel")}
+        config = self.point.config
+        parts = numerics(config) | {"parallel": config.to_dict()["parallel"]}
         run = [self.point.ranks, self.repeat, self.epochs, self.steps, self.timed]
-        return _digest([_FORMAT, parts, *run])
+        return digest_of([_FORMAT, parts, *run])
 
     @property
     def model(self) -> str:
-        """Equal for cells whose losses must agree to the last bit."""
-        given = self.point.config.to_dict()
+        """Equal for trials whose losses must agree to the last bit."""
+        given = numerics(self.point.config)
         # Threads share one sum's blocks and change no bit either.
-        given["engine"] = {k: v for k, v in given["engine"].items() if k != "threads"}
-        return _digest([{key: given[key] for key in NUMERICS}, self.steps])
+        del given["engine"]["threads"]
+        return digest_of([given, self.steps])
 
+    def accepts(self, result: Result) -> bool:
+        """Whether a stored result is this trial's, and whole."""
+        try:
+            step, slowest = result["step_seconds"], result["slowest"]
+            if self.timed and not (step["median"] > 0 and sum(slowest[k] for k in SHARES) > 0):
+                return False
+            for name in ("batches", "train", "test"):
+                list(map(float.fromhex, result["losses"][name]))
+            [int(number) for number in (*result["grid"], result["partitions"], *result["qubits"])]
+            dict(result["machine"]), dict(result["versions"]), list(result["warnings"])
+            int(result["hosts"]), str(result["title"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return False
+        return super().accepts(result)
 
-def _digest(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    def news(self, result: Result) -> str:
+        """The step's time, if it was taken."""
+        return self.title + (
+            f": {1e3 * result['step_seconds']['median']:.4g} ms a step" if self.timed else ""
+        )
 
 
 def default_ranks(size: int) -> list[int]:
     """Powers of two up to the size of the world, and the world."""
-    powers = [2**k for k in range(size.bit_length()) if 2**k <= size]
-    return sorted({*powers, size})
+    return sorted({*powers_of_two(size), size})
+
+
+def powers_of_two(most: int) -> list[int]:
+    """1, 2, 4 .. most."""
+    return [1 << k for k in range(most.bit_length())]
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Items by their key, in the order in which they come."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Their median, the least and the largest."""
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
+
+
+def changed(config: Config, section: str, **keys: Any) -> Config:
+    """The configuration with other values in a section; they are not checked."""
+    values = getattr(config, section).model_copy(update=keys)
+    return config.model_copy(update={section: values})
 
 
 def variants(vary: Sequence[str]) -> Iterator[list[str]]:
     """All combinations of "section.key=value,value", as lists of overrides. Raises InputError."""
-    axes = []
+    axes: dict[str, list[str]] = {}
     for given in vary:
         key, equals, values = given.partition("=")
         words = [word.strip() for word in values.split(",")]
         if not equals or "." not in key or not all(words) or len(set(words)) < len(words):
             raise InputError(f"--vary {given!r}: allowed: section.key=value,value,...")
-        axes.append([f"{key.strip()}={word}" for word in words])
-    keys = [axis[0].partition("=")[0] for axis in axes]
-    if len(set(keys)) < len(keys):
-        raise InputError(f"--vary: {', '.join(keys)}: allowed: each key once")
-    yield from map(list, itertools.product(*axes))
+        if key.strip() in axes:
+            raise InputError(f"--vary {given!r}: allowed: each key once")
+        axes[key.strip()] = [f"{key.strip()}={word}" for word in words]
+    yield from map(list, itertools.product(*axes.values()))
 
 
 def varied(config: Config, vary: Sequence[str]) -> Iterator[tuple[Config, str]]:
@@ -116,11 +158,8 @@ def varied(config: Config, vary: Sequence[str]) -> Iterator[tuple[Config, str]]:
 
 
 def with_threads(config: Config, threads: int) -> Config:
-    """The configuration with so many threads of a rank, where it leaves them open."""
-    if config.engine.threads:
-        return config
-    engine = config.engine.model_copy(update={"threads": threads})
-    return config.model_copy(update={"engine": engine})
+    """The configuration with this many threads per rank, where it leaves them open."""
+    return config if config.engine.threads else changed(config, "engine", threads=threads)
 
 
 def plan_points(
@@ -139,44 +178,38 @@ def plan_points(
     """
     points, notes = [], list[str]()
     for given, variant in varied(config, vary):
-        chosen = with_threads(given, threads)
+        check_growth(kind, given)
         for count in ranks:
-            larger = grown(kind, chosen, count)
-            reason = _misfit(larger, count) if isinstance(larger, Config) else larger
-            if isinstance(larger, Config) and not reason:
-                _check(larger)
+            try:
+                larger = grown(kind, with_threads(given, threads), count)
+                process_grid(count, 0, [1.0] * partitions(larger), larger.parallel.replicas)
+            except InputError as error:
+                if asked and kind != "weak-samples":
+                    raise InputError(f"--ranks {count}: {error}") from None
+                if (note := f"P = {count} is left out: {error}") not in notes:
+                    notes.append(note)
+            else:
                 points.append(Point(larger, count, variant))
-            elif asked and kind != "weak-samples":
-                raise InputError(f"--ranks {count}: {reason}")
-            elif (note := f"P = {count} is left out: {reason}") not in notes:
-                notes.append(note)
     if not points:
         raise InputError("; ".join(notes))
     return points, notes
 
 
-def plan_cells(points: Sequence[Point], repeats: int, epochs: int, steps: int) -> list[Cell]:
-    """All cells: every point once, then all again, so that drift of the machine hits all alike.
+def plan_trials(points: Sequence[Point], repeats: int, epochs: int, steps: int) -> list[StepTrial]:
+    """All trials: every point once, then all again, so that drift of the machine hits all alike.
 
     Where a model is measured on one number of ranks alone, a few batches of it are run on one rank:
     their losses are what the others' are compared with.
     """
-    cells = [Cell(point, repeat, epochs, steps) for repeat in range(repeats) for point in points]
-    by_model: dict[str, set[int]] = {}
-    for cell in cells:
-        by_model.setdefault(cell.model, set()).add(cell.point.ranks)
-    alone = {model for model, ranks in by_model.items() if len(ranks) == 1 and 1 not in ranks}
-    for cell in cells[: len(points)]:
-        if cell.model in alone:
-            alone.remove(cell.model)
-            variant = f", {cell.point.variant}" if cell.point.variant else ""
-            what = f"to compare with P = {cell.point.ranks}{variant}"
+    trials = [StepTrial(point, k, epochs, steps) for k in range(repeats) for point in points]
+    for same in grouped(trials[: len(points)], lambda trial: trial.model).values():
+        point = same[0].point
+        if {trial.point.ranks for trial in same} == {point.ranks} != {1}:
             # One rank is one replica; how ranks share the work changes no bit.
-            parallel = cell.point.config.parallel.model_copy(update={"replicas": None})
-            alike = cell.point.config.model_copy(update={"parallel": parallel})
-            point = Point(alike, 1, what)
-            cells.append(Cell(point, 0, 1, steps, timed=False))
-    return cells
+            alike = changed(point.config, "parallel", replicas=None)
+            compared = Point(alike, 1, f"to compare with {point.title}")
+            trials.append(StepTrial(compared, 0, 1, steps, timed=False))
+    return trials
 
 
 def partitions(config: Config) -> int:
@@ -184,66 +217,47 @@ def partitions(config: Config) -> int:
     return len(config.partition.inputs or []) or config.partition.count or 1
 
 
-def _check(config: Config) -> None:
-    """Raise InputError, before anything is measured, where a model cannot be trained."""
-    data = build_source(config)
-    data.close()
-    build_plan(config, data.input_size, data.output_size)
+KINDS = ("strong", "weak-partitions", "weak-samples")
 
 
-def _misfit(config: Config, ranks: int) -> str:
-    """Why the partitions do not fit so many ranks, or nothing."""
-    try:
-        process_grid(ranks, 0, [1.0] * partitions(config), config.parallel.replicas)
-    except InputError as error:
-        return str(error)
-    return ""
-
-
-def _more_partitions(config: Config, ranks: int) -> Config | str:
-    count, settings = partitions(config), config.partition
+def check_growth(kind: str, config: Config) -> None:
+    """Raise InputError for an unknown kind, and for a configuration that cannot grow at all."""
+    count, size, settings = partitions(config), config.model.hidden_size, config.partition
+    if kind not in KINDS:
+        raise InputError(f"kind {kind!r}, allowed: {', '.join(KINDS)}")
+    if kind == "weak-samples" and config.parallel.replicas is not None:
+        raise InputError(
+            "parallel.replicas is given, but weak-samples makes as many as ranks allow"
+        )
+    if kind != "weak-partitions":
+        return
     if settings.strategy == "explicit" or isinstance(settings.qubits, list):
         key = "inputs" if settings.strategy == "explicit" else "qubits"
         raise InputError(
             f"partition.{key}: lists for {count} partitions cannot grow with the ranks"
         )
-    units, left = divmod(config.model.hidden_size, count)
-    if left:
+    if size % count:
         raise InputError(
-            f"model.hidden_size is {config.model.hidden_size}, allowed: a multiple of "
-            f"partition.count ({count}), whose units each partition of a larger model has"
+            f"model.hidden_size is {size}, allowed: a multiple of partition.count ({count}), whose "
+            "units each partition of a larger model has"
         )
-    model = config.model.model_copy(update={"hidden_size": ranks * units})
-    partition = settings.model_copy(update={"count": ranks})
-    return config.model_copy(update={"model": model, "partition": partition})
 
 
-def _more_samples(config: Config, ranks: int) -> Config | str:
-    count = partitions(config)
-    if config.parallel.replicas is not None:
-        raise InputError(
-            "parallel.replicas is given, but weak-samples makes as many as ranks allow"
-        )
-    if ranks % count:
-        return f"replicas are rows of {count} ranks, allowed: multiples of {count}"
-    size = config.training.batch_size * (ranks // count)
-    training = config.training.model_copy(update={"batch_size": size})
-    return config.model_copy(update={"training": training})
+def grown(kind: str, config: Config, ranks: int) -> Config:
+    """A configuration that passed `check_growth`, for this many ranks of a study.
 
-
-def grown(kind: str, config: Config, ranks: int) -> Config | str:
-    """The configuration as it is on so many ranks of a study; a string says why it cannot be.
-
-    Raises InputError for a kind that is none, and for configurations that cannot grow at all.
+    Raises InputError for a number of ranks that it cannot grow to.
     """
-    if kind not in KINDS:
-        raise InputError(f"kind {kind!r}, allowed: {', '.join(KINDS)}")
-    return _GROW[kind](config, ranks)
-
-
-_GROW: dict[str, Callable[[Config, int], Config | str]] = {
-    "strong": lambda config, ranks: config,
-    "weak-partitions": _more_partitions,
-    "weak-samples": _more_samples,
-}
-KINDS = tuple(_GROW)
+    count = partitions(config)
+    if kind == "weak-partitions":
+        units = config.model.hidden_size // count
+        larger = changed(config, "model", hidden_size=ranks * units)
+        return changed(larger, "partition", count=ranks)
+    if kind == "weak-samples":
+        if ranks % count:
+            raise InputError(
+                f"a replica is a group of {count} ranks, allowed: multiples of {count}"
+            )
+        size = config.training.batch_size * (ranks // count)
+        return changed(config, "training", batch_size=size)
+    return config

@@ -1,213 +1,147 @@
-"""The table of a scaling study: cells of a point put together, speed-up, bits. Local."""
+"""The table of a scaling study: trials of a point put together, speed-up, bits. Local."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.distributed.rank_reports import SHARES
-from hpc_qlstm.studies.reproduce.markdown import table as markdown_table
-from hpc_qlstm.studies.scaling.measure import Result
-from hpc_qlstm.studies.scaling.plan import Cell, Point
+from hpc_qlstm.studies.runner import Result
+from hpc_qlstm.studies.scaling.plan import Point, StepTrial, grouped, spread
 
 Predict = Callable[[Config, int], float | None]
-"""Seconds of a step of a configuration on so many ranks, by a model; None where it cannot say."""
+"""Seconds of a step on a number of ranks, predicted; None where that is not possible."""
 
-Measured = Sequence[tuple[Cell, Result]]
-
-HEADER = (
-    "P", "grid", "M", "q", "B", "T", "threads", "variant", "step ms", "min ms", "max ms",
-    "speed-up", "efficiency", "compute %", "communication %", "waiting %", "rest %",
-    "predicted ms", "error %", "bits",
-)  # fmt: skip
+Measured = Sequence[tuple[StepTrial, Result]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A point of the study.
+    """A point of the study; the fields are the keys of the JSON file.
 
-    grid: replicas and ranks of a row; step: seconds of a training step, median, least and largest
-    over repeats of each repeat's median; shares: of the slowest rank's epoch, by SHARES, their sum
-    is 1; speed_up and efficiency: against the variant's fewest ranks; predicted: seconds, by a
+    grid: replicas and ranks of a group; step_seconds: of a training step, median, least and largest
+    over repeats of each repeat's median; speed_up and efficiency: against the variant's fewest
+    ranks; shares: of the slowest rank's epoch, by SHARES, their sum is 1; predicted_seconds: by a
     model; identical: whether its losses are those of the same model everywhere.
     """
 
-    point: Point
-    grid: tuple[int, int]
+    ranks: int
+    variant: str
+    grid: list[int]
     partitions: int
-    qubits: tuple[int, ...]
-    step: tuple[float, float, float]
+    qubits: list[int]
+    step_seconds: dict[str, float]
     speed_up: float
     efficiency: float
     shares: dict[str, float]
-    predicted: float | None
+    predicted_seconds: float | None
     identical: bool
+    config: Config
 
-    def cells(self) -> tuple[str, ...]:
-        """The row's text under HEADER."""
-        config = self.point.config
-        predicted = error = ""
-        if self.predicted is not None:
-            predicted = _milliseconds(self.predicted)
-            error = f"{100 * (self.predicted / self.step[0] - 1):+.1f}"
-        return (
-            str(self.point.ranks),
-            f"{self.grid[0]} x {self.grid[1]}",
-            str(self.partitions),
-            _qubits(self.qubits),
-            str(config.training.batch_size),
-            str(config.data.window),
-            str(config.engine.threads),
-            self.point.variant,
-            *map(_milliseconds, self.step),
-            f"{self.speed_up:.2f}",
-            f"{self.efficiency:.2f}",
-            *(f"{100 * self.shares[name]:.1f}" for name in SHARES),
-            predicted,
-            error,
-            "identical" if self.identical else "DIFFER",
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The row with all digits."""
+    def cells(self) -> dict[str, str]:
+        """Its text by the table's columns."""
+        step, predicted = self.step_seconds, self.predicted_seconds
+        error = None if predicted is None else 100 * (predicted / step["median"] - 1)
         return {
-            "ranks": self.point.ranks,
-            "variant": self.point.variant,
-            "grid": list(self.grid),
-            "partitions": self.partitions,
-            "qubits": list(self.qubits),
-            "step_seconds": dict(zip(("median", "min", "max"), self.step, strict=True)),
-            "speed_up": self.speed_up,
-            "efficiency": self.efficiency,
-            "shares": self.shares,
-            "predicted_seconds": self.predicted,
-            "identical": self.identical,
-            "config": self.point.config.to_dict(),
+            "P": str(self.ranks),
+            "grid": f"{self.grid[0]} x {self.grid[1]}",
+            "M": str(self.partitions),
+            "q": _span(self.qubits),
+            "B": str(self.config.training.batch_size),
+            "T": str(self.config.data.window),
+            "threads": str(self.config.engine.threads),
+            "variant": self.variant,
+            "step ms": _milliseconds(step["median"]),
+            "min ms": _milliseconds(step["min"]),
+            "max ms": _milliseconds(step["max"]),
+            "speed-up": f"{self.speed_up:.2f}",
+            "efficiency": f"{self.efficiency:.2f}",
+            **{f"{name} %": f"{100 * share:.1f}" for name, share in self.shares.items()},
+            "predicted ms": "" if predicted is None else _milliseconds(predicted),
+            "error %": "" if error is None else f"{error:+.1f}",
+            "bits": "identical" if self.identical else "DIFFER",
         }
 
 
 def make_rows(
-    kind: str, points: Sequence[Point], measured: Measured, predict: Predict | None = None
+    kind: str, points: Sequence[Point], measured: Measured, predict: Predict = lambda c, p: None
 ) -> list[Row]:
-    """One row a point, in the order of the points, from the cells of all of them."""
-    different = {cell.name for cell, _, _ in differences(measured)}
-    of_point: dict[int, list[tuple[Cell, Result]]] = {}
-    for cell, result in measured:
-        if cell.timed:
-            of_point.setdefault(points.index(cell.point), []).append((cell, result))
-    medians = {
-        number: [result["step_seconds"]["median"] for _, result in found]
-        for number, found in of_point.items()
-    }
+    """One row a point, in the order of the points, from the trials of all of them.
+
+    points: those of a variant by ascending ranks.
+    """
+    different = {trial.name for trial, _, _ in differences(measured)}
+    timed = [each for each in measured if each[0].timed]
+    of_point = grouped(timed, lambda each: points.index(each[0].point))
+    fewest: dict[str, tuple[int, float]] = {}
     rows = []
     for number, point in enumerate(points):
-        found, seconds = of_point[number], medians[number]
-        first = min(
-            (k for k, other in enumerate(points) if other.variant == point.variant),
-            key=lambda k: points[k].ranks,
-        )
-        step, begin = float(np.median(seconds)), points[first].ranks
-        ratio = float(np.median(medians[first])) / step
+        trials, results = zip(*of_point[number], strict=True)
+        step = spread([result["step_seconds"]["median"] for result in results])
+        begin, longest = fewest.setdefault(point.variant, (point.ranks, step["median"]))
+        ratio = longest / step["median"]
         if kind == "strong":
             speed_up, efficiency = begin * ratio, begin * ratio / point.ranks
         else:  # the work has grown with the ranks
             speed_up, efficiency = point.ranks * ratio, ratio
-        total = {name: sum(result["slowest"][name] for _, result in found) for name in SHARES}
+        total = {name: sum(result["slowest"][name] for result in results) for name in SHARES}
         whole = sum(total.values())
-        any_result = found[0][1]
         rows.append(
             Row(
-                point,
-                (any_result["grid"][0], any_result["grid"][1]),
-                any_result["partitions"],
-                tuple(any_result["qubits"]),
-                (step, min(seconds), max(seconds)),
+                point.ranks,
+                point.variant,
+                results[0]["grid"],
+                results[0]["partitions"],
+                results[0]["qubits"],
+                step,
                 speed_up,
                 efficiency,
-                {name: total[name] / whole for name in SHARES},
-                predict(point.config, point.ranks) if predict else None,
-                not any(cell.name in different for cell, _ in found),
+                {name: part / whole for name, part in total.items()},
+                predict(point.config, point.ranks),
+                different.isdisjoint(trial.name for trial in trials),
+                point.config,
             )
         )
     return rows
 
 
-def differences(measured: Measured) -> Iterator[tuple[Cell, Cell, str]]:
-    """Cells whose losses are not those of the same model's first cell: the cell, the first one,
+def differences(measured: Measured) -> Iterator[tuple[StepTrial, StepTrial, str]]:
+    """Trials whose losses are not those of the same model's first trial: the trial, the first one,
     and what differs first. What both have is compared."""
-    models: dict[str, list[tuple[Cell, Result]]] = {}
-    for cell, result in measured:
-        models.setdefault(cell.model, []).append((cell, result))
-    for same in models.values():
+    for same in grouped(measured, lambda each: each[0].model).values():
         # One that is run for comparison alone has fewer losses, and stands for the others.
         same.sort(key=lambda each: (each[0].timed, each[0].point.ranks, each[0].repeat))
-        (first, expected), *others = same
-        for cell, result in others:
-            if what := _first_difference(expected["losses"], result["losses"]):
-                yield cell, first, what
+        (first, result), *others = same
+        expected = _by_time(result["losses"])
+        for trial, result in others:
+            for name, loss in _by_time(result["losses"]).items():
+                if loss != expected.get(name, loss):
+                    yield trial, first, f"the {name} ({loss})"
+                    break
 
 
 def difference_text(measured: Measured) -> list[str]:
-    """One sentence for each cell whose losses differ."""
+    """One sentence for each trial whose losses differ."""
     return [
-        f"{cell.title}: {what} is not that of {first.title}"
-        for cell, first, what in differences(measured)
+        f"{trial.title}: {what} is not that of {first.title}"
+        for trial, first, what in differences(measured)
     ]
 
 
-def _first_difference(expected: dict[str, list[str]], given: dict[str, list[str]]) -> str:
-    """What differs first, of the parts that both have, by the order of time; or nothing."""
-    found = [
-        (part != "batches", number, part)
-        for part, losses in expected.items()
-        for number, (one, other) in enumerate(zip(losses, given[part], strict=False), start=1)
-        if one != other
-    ]
-    if not found:
-        return ""
-    _, number, part = min(found)
-    value = given[part][number - 1]
-    if part == "batches":
-        return f"the loss of batch {number} ({value})"
-    name = "training" if part == "train" else part
-    return f"the {name} loss of epoch {number} ({value})"
-
-
-def csv_text(rows: Sequence[Row]) -> str:
-    """The table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([HEADER, *(row.cells() for row in rows)])
-    return text.getvalue()
-
-
-def markdown_text(rows: Sequence[Row]) -> str:
-    """The table as Markdown, without the columns that no row has anything in."""
-    cells = [row.cells() for row in rows]
-    kept = [k for k in range(len(HEADER)) if any(row[k] for row in cells)]
-    return markdown_table([HEADER[k] for k in kept], ([row[k] for k in kept] for row in cells))
+def _by_time(losses: dict[str, list[str]]) -> dict[str, str]:
+    """A trial's losses by what messages call them, in the order in which they were computed."""
+    named = {f"loss of batch {k}": loss for k, loss in enumerate(losses["batches"], start=1)}
+    for epoch, (train, test) in enumerate(zip(losses["train"], losses["test"], strict=False), 1):
+        named[f"test loss of epoch {epoch}"] = test
+        named[f"training loss of epoch {epoch}"] = train
+    return named
 
 
 def _milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.4g}"
 
 
-def _qubits(qubits: Sequence[int]) -> str:
+def _span(numbers: Sequence[int]) -> str:
     """4, or 3..4."""
-    if not qubits:
-        return ""
-    low, high = min(qubits), max(qubits)
-    return str(low) if low == high else f"{low}..{high}"
-
-
-def by_variant(rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows of each variant, by number of ranks."""
-    names = list(dict.fromkeys(row.point.variant for row in rows))
-    groups = [[row for row in rows if row.point.variant == name] for name in names]
-    return [sorted(group, key=lambda row: row.point.ranks) for group in groups]
+    return "..".join(map(str, sorted({min(numbers), max(numbers)}))) if numbers else ""

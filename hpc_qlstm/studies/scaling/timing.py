@@ -1,10 +1,9 @@
-"""Times of circuits and of messages, by size, on all ranks of a team at once."""
+"""Times of circuits and of messages, by size, on all ranks of a team at once. Collective."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -25,26 +24,31 @@ MOST_SECONDS = 0.2
 
 
 def call_seconds(team: Communicator) -> float:
-    """A step's call of the native engine without any partition. Collective."""
+    """A step's call of the native engine without any partition."""
     state, outputs = np.zeros((8, 2)), np.zeros((4, 8, 2))
     makers = NativeEngine(threads=1).fuse([], 4)
     sweep = makers.begin(np.zeros(1), np.zeros((8, 1, 1)), outputs)
-    return _slowest(team, lambda: _repeated(lambda: sweep.forward(0, state)))
+
+    def forward() -> tuple[float]:
+        start = perf_counter()
+        sweep.forward(0, state)
+        return (perf_counter() - start,)
+
+    return _medians(team, forward)[0]
 
 
 def circuit_curves(
     team: Communicator, model: QLSTM, m: int, most: int, call: float
 ) -> dict[str, Curve]:
     """Seconds of one partition's gates, forward and back, against samples up to `most`; `call`
-    seconds of them are the call's own. Collective."""
-    sizes = [n for n in SAMPLES if n <= most] or [most]
-    sizes += [most] if most > sizes[-1] else []
+    seconds of them are the call's own."""
+    sizes = sorted({*(n for n in SAMPLES if n <= most), most})
     rng = np.random.default_rng(0)
     flat = model.layout.initial(0, 0.5)
     local = model.local_cell(range(m, m + 1))
     own = call if isinstance(local.engines[0], NativeEngine) else 0.0
-    seconds: dict[str, list[float]] = {way: [] for way in DIRECTIONS}
-    for batch in sizes:
+
+    def seconds(batch: int) -> list[float]:
         x = rng.uniform(-1, 1, (batch, 1, model.input_size))
         state = rng.uniform(-1, 1, (batch, model.hidden_size))
         cotangents = rng.uniform(-1, 1, (4, batch, model.hidden_size))
@@ -52,14 +56,7 @@ def circuit_curves(
         rows = np.zeros((batch, local.weights))
         to_inputs = np.empty((batch, len(model.partition.inputs[m])))
 
-        def both(
-            x: Any = x,
-            state: Any = state,
-            cotangents: Any = cotangents,
-            outputs: Any = outputs,
-            rows: Any = rows,
-            to_inputs: Any = to_inputs,
-        ) -> tuple[float, float]:
+        def both() -> tuple[float, float]:
             sweep = local.gates.begin(flat, x, Place(), outputs)
             begin = perf_counter()
             sweep.forward(0, state)
@@ -70,52 +67,31 @@ def circuit_curves(
             sweep.release()
             return middle - begin, end - middle
 
-        pair = _medians(team, both)
-        for way, value in zip(DIRECTIONS, pair, strict=True):
-            seconds[way].append(max(value - own, 1e-9))
-    return {way: Curve(tuple(map(float, sizes)), tuple(values)) for way, values in seconds.items()}
+        return [max(value - own, 1e-9) for value in _medians(team, both)]
 
-
-def _medians(team: Communicator, run: Callable[[], tuple[float, float]]) -> list[float]:
-    """The medians of both times, of the slowest rank, while all repeat it."""
-    team.allgather_object(None)
-    times: list[tuple[float, float]] = [run()]
-    begin = perf_counter()
-    while not _enough(len(times), perf_counter() - begin):
-        times.append(run())
-    own = np.median(times[1:] or times, axis=0)
-    every = np.empty((team.size, 2))
-    team.allgather(own, every)
-    result: list[float] = every.max(axis=0).tolist()
-    return result
-
-
-def _enough(count: int, seconds: float) -> bool:
-    return seconds > SECONDS and (count >= 4 or seconds > MOST_SECONDS)
-
-
-def _repeated(call: Callable[[], None]) -> float:
-    times: list[float] = []
-    begin = perf_counter()
-    while not _enough(len(times), perf_counter() - begin):
-        start = perf_counter()
-        call()
-        times.append(perf_counter() - start)
-    return float(np.median(times[1:]))
-
-
-def _slowest(team: Communicator, seconds: Callable[[], float]) -> float:
-    team.allgather_object(None)
-    return float(max(team.allgather_object(seconds())))
+    by_way = zip(*map(seconds, sizes), strict=True)
+    curves = (Curve(tuple(map(float, sizes)), values) for values in by_way)
+    return dict(zip(DIRECTIONS, curves, strict=True))
 
 
 def message_curves(team: Communicator) -> tuple[Curve, Curve]:
-    """Seconds of an Allgather against the bytes of a part, of a Bcast against its bytes.
+    """Seconds of an Allgather against the bytes of a part, of a Bcast against its bytes."""
+    token, tokens = np.zeros(1), np.zeros((team.size, 1))
 
-    Collective.
-    """
+    def seconds(size: int) -> tuple[float, float]:
+        count = max(5, min(100, (1 << 22) // size))
+        send, receive = np.zeros(size // 8), np.zeros((team.size, size // 8))
 
-    def timed(call: Callable[[], None]) -> float:
+        def bcast() -> None:
+            # After a Bcast alone its root would be ahead of those who receive.
+            team.bcast(send)
+            team.allgather(token, tokens)
+
+        result = timed(lambda: team.allgather(send, receive), count), timed(bcast, count)
+        team.durations.clear()
+        return result
+
+    def timed(call: Callable[[], None], count: int) -> float:
         rounds = []
         for _ in range(7):
             call()
@@ -125,22 +101,21 @@ def message_curves(team: Communicator) -> tuple[Curve, Curve]:
             rounds.append((perf_counter() - start) / count)
         return float(max(team.allgather_object(float(np.median(rounds)))))
 
-    gathers, bcasts = [], []
-    token, tokens = np.zeros(1), np.zeros((team.size, 1))
-    for size in BYTES:
-        count = max(5, min(100, (1 << 22) // size))
-        send, receive = np.zeros(size // 8), np.zeros((team.size, size // 8))
-
-        def gather(send: Any = send, receive: Any = receive) -> None:
-            team.allgather(send, receive)
-
-        def both(send: Any = send) -> None:
-            # After a Bcast alone its root would be ahead of those who receive.
-            team.bcast(send)
-            team.allgather(token, tokens)
-
-        gathers.append(timed(gather))
-        bcasts.append(max(timed(both) - gathers[0], 1e-8))
-        team.durations.clear()
+    gathers, both = zip(*map(seconds, BYTES), strict=True)
     sizes = tuple(map(float, BYTES))
-    return Curve(sizes, tuple(gathers)), Curve(sizes, tuple(bcasts))
+    bcasts = tuple(max(each - gathers[0], 1e-8) for each in both)
+    return Curve(sizes, gathers), Curve(sizes, bcasts)
+
+
+def _medians(team: Communicator, run: Callable[[], tuple[float, ...]]) -> list[float]:
+    """The medians of the times that `run` gives, of the slowest rank, while all repeat it."""
+    team.allgather_object(None)
+    times = [run()]
+    begin = perf_counter()
+    while (taken := perf_counter() - begin) <= SECONDS or (
+        len(times) < 4 and taken <= MOST_SECONDS
+    ):
+        times.append(run())
+    own = np.median(times[1:], axis=0)
+    slowest: list[float] = np.max(team.allgather_object(own), axis=0).tolist()
+    return slowest
