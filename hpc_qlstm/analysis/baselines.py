@@ -49,8 +49,7 @@ def _least_squares(x: Float, y: Float, test_x: Float) -> Float:
     """Predictions (n, d_y) for test_x (n, T, d_x), fitted on x and y."""
 
     def design(windows: Float) -> Float:
-        flat = windows.reshape(windows.shape[0], -1)
-        return np.concatenate([flat, np.ones((windows.shape[0], 1))], axis=1)
+        return np.column_stack([windows.reshape(len(windows), -1), np.ones(len(windows))])
 
     prediction: Float = design(test_x) @ np.linalg.lstsq(design(x), y, rcond=None)[0]
     return prediction
@@ -59,8 +58,5 @@ def _least_squares(x: Float, y: Float, test_x: Float) -> Float:
 def _last_values(data: Dataset) -> Float:
     """The targets' columns of the features, brought from the one scaling to the other."""
     columns = [data.feature_names.index(name) for name in data.target_names]
-    sequence = data.test_y.ndim == 3
-    newest = data.test_x if sequence else data.test_x[:, -1]
-    values = data.feature_scaler.inverse(newest)[..., columns]
-    scaled: Float = data.target_scaler.transform(values)
-    return scaled
+    newest = data.test_x if data.test_y.ndim == 3 else data.test_x[:, -1]
+    return data.target_scaler.transform(data.feature_scaler.inverse(newest)[..., columns])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +15,7 @@ from hpc_qlstm.build.setup import choose_gpus, place_model
 from hpc_qlstm.build.sources import build_series, open_source
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
-from hpc_qlstm.data import (
-    Dataset,
-    PredictionWindows,
-    Rows,
-    Scaler,
-    Series,
-    load,
-    spread,
-    windows_for_prediction,
-)
+from hpc_qlstm.data import Dataset, Rows, Scaler, load, spread, windows_for_prediction
 from hpc_qlstm.data.split import Index
 from hpc_qlstm.distributed.model import PREDICTING, DistributedModel
 from hpc_qlstm.distributed.scores import score
@@ -111,34 +103,25 @@ def evaluate(run_dir: str | Path, comm: Communicator, which: Which = "last") -> 
     data = open_source(config, comm)
     together(comm, lambda: require_same_data(trained.checkpoint, data, config.data.source))
     drawn = spread(data.train_count, config.data.epoch_windows or data.train_count)
-    train = _predict_part(trained, data.train, drawn, 0)
-    test = _predict_part(trained, data.test, np.arange(data.test_count), 1)
-    sample = together(comm, lambda: data.sample(train.shown, test.shown))
+    train_shown, train, train_scores = _predict_part(trained, data.train, drawn, 0)
+    every = np.arange(data.test_count)
+    test_shown, test, test_scores = _predict_part(trained, data.test, every, 1)
+    sample = together(comm, lambda: data.sample(train_shown, test_shown))
     data.close()
     trained.model.free()
-    predictions = [data.target_scaler.inverse(part.prediction) for part in (train, test)]
-    scores = {"train": train.scores, "test": test.scores}
-    checkpoint = trained.checkpoint
+    inverse, checkpoint = data.target_scaler.inverse, trained.checkpoint
     epoch = checkpoint.epoch if which == "last" else checkpoint.best_epoch
-    return Evaluation(sample, predictions[0], predictions[1], epoch, checkpoint.history, scores)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Scores of the windows of a part, and the (scaled) predictions of those that are shown."""
-
-    shown: Index
-    prediction: Float
-    scores: dict[str, float]
+    scores = {"train": train_scores, "test": test_scores}
+    return Evaluation(sample, inverse(train), inverse(test), epoch, checkpoint.history, scores)
 
 
 def _predict_part(
-    trained: TrainedRun,
-    read: Callable[[Rows], tuple[Float, Float]],
-    windows: Index,
-    number: int,
-) -> _Part:
-    """Predict windows of a part, a chunk at a time. Collective."""
+    trained: TrainedRun, read: Callable[[Rows], tuple[Float, Float]], windows: Index, part: int
+) -> tuple[Index, Float, dict[str, float]]:
+    """Predict windows of a part, a chunk at a time. Collective.
+
+    Returns the windows that are shown, their (scaled) predictions, and the scores of all windows.
+    """
     count = len(windows)
     shown = spread(count, min(count, SHOWN) if trained.config.data.stream else count)
     kept: list[Float] = []
@@ -147,16 +130,12 @@ def _predict_part(
         inside = shown[(shown >= first) & (shown < first + len(prediction))]
         kept.append(prediction[inside - first])
 
-    found = score(
-        trained.model,
-        trained.weights,
-        lambda rows: read(windows[rows]),
-        count,
-        (PREDICTING, number),
-        keep,
-    )
+    def chunk(rows: Rows) -> tuple[Float, Float]:
+        return read(windows[rows])
+
+    found = score(trained.model, trained.weights, chunk, count, (PREDICTING, part), keep)
     scores = {"windows": count, "mse": found.mse, "r2": found.r2}
-    return _Part(windows[shown], np.concatenate(kept), scores)
+    return windows[shown], np.concatenate(kept), scores
 
 
 def predict(
@@ -178,20 +157,16 @@ def predict(
         names = on_root(comm, lambda: build_series(trained.config).feature_names)
         features, targets = list(names), list(names)
 
-    def read() -> Series:
-        return load(Path(file), features, [], data.time, for_training=False)
-
+    read = partial(load, file, features, [], data.time, for_training=False)
     series = on_root(comm, read)
-
-    def windows() -> PredictionWindows:
-        return windows_for_prediction(
-            series,
-            window=data.window,
-            horizon=data.horizon,
-            feature_scaler=trained.scaler("feature"),
-            sequence=trained.config.model.sequence,
-        )
-
+    windows = partial(
+        windows_for_prediction,
+        series,
+        window=data.window,
+        horizon=data.horizon,
+        feature_scaler=trained.scaler("feature"),
+        sequence=trained.config.model.sequence,
+    )
     cut = together(comm, windows)
     prediction = trained.scaler("target").inverse(trained.model.predict(trained.weights, cut.x))
     if prediction.ndim == 3:

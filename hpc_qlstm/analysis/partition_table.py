@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,32 +71,21 @@ def partition_table(config: Config, data: WindowSource | None = None) -> Partiti
     partition, hidden_size, order = model.partition, model.hidden_size, model.order
     costs = np.array(partition_costs(model))
     offsets = partition.output_offsets
-    rows = []
-    for m, (indices, qubits) in enumerate(zip(partition.inputs, partition.qubits, strict=True)):
-        hidden, inputs = _split(indices, input_size, hidden_size, order)
-        rows.append(
-            PartitionSummary(
-                m,
-                hidden,
-                inputs,
-                range(offsets[m], offsets[m + 1]),
-                qubits,
-                vqc_weights(model, m),
-                float(costs[m] / costs.sum()),
-            )
+    rows = [
+        PartitionSummary(
+            m,
+            *_split(indices, input_size, hidden_size, order),
+            range(offsets[m], offsets[m + 1]),
+            partition.qubits[m],
+            vqc_weights(model, m),
+            float(costs[m] / costs.sum()),
         )
-    return PartitionTable(
-        rows,
-        steps_to_input(
-            partition,
-            input_size,
-            hidden_size,
-            order,
-            Reach(model.circuits, model.extra_circuits, model.layout.mix),
-        ),
-        config.data.window,
-        reach_warnings(model, config.data.window),
-    )
+        for m, indices in enumerate(partition.inputs)
+    ]
+    reach = Reach(model.circuits, model.extra_circuits, model.layout.mix)
+    steps = steps_to_input(partition, input_size, hidden_size, order, reach)
+    window = config.data.window
+    return PartitionTable(rows, steps, window, reach_warnings(model, window))
 
 
 def reach_rows(table: PartitionTable) -> list[tuple[str, ...]]:
@@ -125,13 +115,7 @@ def _split(
 
 def _names(letter: str, numbers: Iterable[int]) -> str:
     """h0-h3, h7: runs of consecutive numbers."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(
-        f"{letter}{run[0]}" if len(run) == 1 else f"{letter}{run[0]}-{letter}{run[-1]}"
-        for run in runs
-    )
+    # In a run, numbers grow as fast as their places.
+    runs = groupby(enumerate(sorted(numbers)), lambda at: at[1] - at[0])
+    names = [[f"{letter}{number}" for _, number in run] for _, run in runs]
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in names)

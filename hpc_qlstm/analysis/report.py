@@ -30,10 +30,10 @@ def write_report(
     title = f"hpc_qlstm: {config.data.source}"
     scores = _table(
         ("part", "windows", "MSE (scaled)", "R²"),
-        (
+        [
             (part, str(values["windows"]), f"{values['mse']:.4e}", f"{values['r2']:.5f}")
             for part, values in evaluation.scores.items()
-        ),
+        ],
     )
     images = "".join(
         f'<img alt="{escape(figure.stem)}" src="data:image/png;base64,'
@@ -59,17 +59,11 @@ def write_report(
 
 
 def _time_table(evaluation: Evaluation) -> str:
-    names = ("total", "compute", "communication", "waiting")
-    seconds = [record["seconds"] for record in evaluation.history]
-    count = max(len(seconds), 1)
-    return _table(
-        ("rank 0", "seconds", "per epoch"),
-        (
-            (name, f"{total:.3f}", f"{total / count:.4f}")
-            for name in names
-            for total in [sum(epoch[name] for epoch in seconds)]
-        ),
-    )
+    epochs, rows = max(len(evaluation.history), 1), []
+    for name in ("total", "compute", "communication", "waiting"):
+        total = sum(record["seconds"][name] for record in evaluation.history)
+        rows.append((name, f"{total:.3f}", f"{total / epochs:.4f}"))
+    return _table(("rank 0", "seconds", "per epoch"), rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -98,26 +98,38 @@ def _random_arrays(config: Config, circuit: Circuit, m: int) -> tuple[Float, Flo
     )
 
 
+def _verdict(
+    where: tuple[int, ...],
+    circuit: Circuit,
+    engine: str,
+    compare: Callable[[], tuple[float, float, float, float]],
+    sampled: bool = False,
+) -> Verdict:
+    """What `compare` finds (outputs, gradients, limit, seconds), or why it finds nothing."""
+    text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
+    try:
+        return Verdict(where, text, engine, *compare(), sampled=sampled)
+    except HpcQlstmError as error:
+        failed = isinstance(error, EngineError)
+        return Verdict(where, text, engine, reason=str(error), sampled=sampled, failed=failed)
+
+
 def _compare_sampled(config: Config, m: int, circuit: Circuit, threads: int) -> Verdict:
     """The configured engine of partition m against an exact one with its noise."""
     engine = config.engine.of_partition(m)
-    text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
     place = engine.backend if engine.takes("backend") else engine.noise.backend
     name = f"{engine.name}, {engine.shots} shots" + (f", {place}" if place else "")
     features, weights, _ = _random_arrays(config, circuit, m)
-    try:
+
+    def compare() -> tuple[float, float, float, float]:
         if not engine.shots:
             raise UnsupportedError("exact, no shots")
-        sampled, exact = sampled_and_exact(config, m, threads)
+        engines = sampled_and_exact(config, m, threads)
         start = perf_counter()
-        outputs, derivatives, bound = z_scores(
-            sampled, exact, circuit, features, weights, engine.shots
-        )
-        seconds = perf_counter() - start
-    except HpcQlstmError as error:
-        failed = isinstance(error, EngineError)
-        return Verdict((m,), text, name, reason=str(error), sampled=True, failed=failed)
-    return Verdict((m,), text, name, outputs, derivatives, bound, seconds, sampled=True)
+        scores = z_scores(*engines, circuit, features, weights, engine.shots)
+        return *scores, perf_counter() - start
+
+    return _verdict((m,), circuit, name, compare, sampled=True)
 
 
 def _data_sizes(config: Config) -> tuple[int, int]:
@@ -134,30 +146,28 @@ def _engines(config: Config) -> Iterator[tuple[str, str, Callable[[], Engine]]]:
     for device in ("CPU", "GPU"):
         for precision in ("double", "single"):
             name = f"aer, {device}" + (", single" if precision == "single" else "")
-            settings = {"device": device, "precision": precision}
-            options = dict(config.engine.options)
-            yield name, precision, partial(create_engine, "aer", options=options, **settings)
+            keys = {"precision": precision, "options": dict(config.engine.options)}
+            yield name, precision, partial(create_engine, "aer", device=device, **keys)
 
 
 def _compare(config: Config, circuit: Circuit, where: tuple[int, ...]) -> Iterator[Verdict]:
+    """Every exact engine against the first that works."""
     arrays = _random_arrays(config, circuit, where[0])
-    text = f"{circuit.qubits} qubits, {len(circuit.gates)} gates"
     expected: tuple[Float, Float, Float] | None = None
-    for name, precision, make in _engines(config):
-        try:
-            engine = make()
-            engine.check(circuit)
-            start = perf_counter()
-            found = engine.vjp_group(circuit, *arrays)
-            seconds = perf_counter() - start
-        except HpcQlstmError as error:
-            failed = isinstance(error, EngineError)
-            yield Verdict(where, text, name, reason=str(error), failed=failed)
-            continue
+
+    def compare(make: Callable[[], Engine], limit: float) -> tuple[float, float, float, float]:
+        nonlocal expected
+        engine = make()
+        engine.check(circuit)
+        start = perf_counter()
+        found = engine.vjp_group(circuit, *arrays)
+        seconds = perf_counter() - start
         expected = expected or found
-        differences = [
+        outputs, *gradients = (
             float(np.max(np.abs(got - want), initial=0.0))
             for got, want in zip(found, expected, strict=True)
-        ]
-        limit, gradients = LIMITS[precision], float(np.max(differences[1:]))
-        yield Verdict(where, text, name, differences[0], gradients, limit, seconds)
+        )
+        return outputs, float(np.max(gradients)), limit, seconds
+
+    for name, precision, make in _engines(config):
+        yield _verdict(where, circuit, name, partial(compare, make, LIMITS[precision]))

@@ -3,9 +3,8 @@
 from hpc_qlstm.data.files import load
 from hpc_qlstm.data.scaling import Scaler
 from hpc_qlstm.data.series import Series, validate
-from hpc_qlstm.data.source import WindowSource
 from hpc_qlstm.data.split import Rows, Split, split_windows, spread
-from hpc_qlstm.data.streaming import StreamedData, StreamPlan, prepare_stream
+from hpc_qlstm.data.streaming import StreamedData, StreamPlan, WindowSource, prepare_stream
 from hpc_qlstm.data.tasks import TASKS, generate, resolve_options
 from hpc_qlstm.data.windows import (
     Dataset,

@@ -32,13 +32,11 @@ class _Columns:
     def add(self, begin: int, rows: Float, fitted: int) -> None:
         """Rows from number `begin` on, of which the first `fitted` are for the scaling."""
         values = rows[:, self._columns]
-        finite = np.isfinite(values)
-        if not finite.all():
-            bad = np.argwhere(~finite)
-            self._bad_count += len(bad)
-            if self._bad is None:
-                row, column = (int(k) for k in bad[0])
-                self._bad = begin + row, column, float(values[row, column])
+        bad = np.argwhere(~np.isfinite(values))
+        self._bad_count += len(bad)
+        if len(bad) and self._bad is None:
+            row, column = bad[0].tolist()
+            self._bad = begin + row, column, float(values[row, column])
         self._all.append(Summary.of(values))
         if fitted:
             whole = fitted >= len(values)

@@ -95,9 +95,10 @@ def _probes(table: Hdf5Table) -> Float:
 
 
 class StreamedData:
-    """A `WindowSource` that reads from the file of a plan. Local: each rank opens the file.
+    """Windows read from the file of a plan when they are asked for, otherwise as in a `Dataset`.
 
-    Raises InputError where the file cannot be opened or is not the plan's.
+    Local: each rank opens the file. Raises InputError where that fails, or the file is not the
+    plan's.
     """
 
     def __init__(self, plan: StreamPlan) -> None:
@@ -124,22 +125,22 @@ class StreamedData:
 
     @property
     def fingerprint(self) -> Float:
-        """See WindowSource."""
+        """See Dataset."""
         split = self.plan.split
         sizes = (split.rows, split.window, split.horizon, split.train, split.total, split.tested)
         scaling = scaling_numbers(self.feature_scaler, self.target_scaler)
         return np.concatenate([np.array(sizes, dtype=np.float64), self.plan.digest, scaling])
 
     def train(self, rows: Rows) -> tuple[Float, Float]:
-        """See WindowSource."""
+        """See Dataset."""
         return self._windows(_numbers(rows, self.train_count))
 
     def test(self, rows: Rows) -> tuple[Float, Float]:
-        """See WindowSource."""
+        """See Dataset."""
         return self._windows(self._test_numbers(rows))
 
     def sample(self, train: Rows, test: Rows) -> Dataset:
-        """See WindowSource."""
+        """See Dataset."""
         numbers = _numbers(train, self.train_count), self._test_numbers(test)
         (train_x, train_y), (test_x, test_y) = (self._windows(part) for part in numbers)
         train_time, test_time = (self._times(part) for part in numbers)
@@ -157,12 +158,12 @@ class StreamedData:
         )
 
     def timings(self) -> dict[str, float]:
-        """See WindowSource."""
+        """See Dataset."""
         seconds, self._seconds = self._seconds, 0.0
         return {"reading": seconds}
 
     def close(self) -> None:
-        """See WindowSource."""
+        """See Dataset."""
         self._table.close()
 
     def _test_numbers(self, rows: Rows) -> Index:
@@ -193,6 +194,10 @@ class StreamedData:
             return rows.astype(np.float64)
         column = self._table.names.index(self.plan.time)
         return self._table.gather([Request(rows, 1, [column])])[0][:, 0, 0]
+
+
+WindowSource = Dataset | StreamedData
+"""Windows to train and to test on, in memory or in a file. Every rank has its own, all equal."""
 
 
 def _numbers(rows: Rows, count: int) -> Index:

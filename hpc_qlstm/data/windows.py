@@ -23,7 +23,7 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Windows ready for training: float64, scaled, in order of time; a `WindowSource` in memory.
+    """Windows ready for training, in memory: float64, scaled, in order of time.
 
     train_x (n, T, d_x); train_y (n, d_y), or (n, T, d_y) with a target at every step; test_x and
     test_y alike; train_time and test_time (n,) are the times of the (last) target of each window,
@@ -43,35 +43,36 @@ class Dataset:
     target_names: tuple[str, ...]
 
     read_ahead = 1
+    """Windows to ask for at once, where that is cheaper; 1 where it does not matter."""
 
     @property
     def window(self) -> int:
-        """See WindowSource."""
+        """Time steps T of a window."""
         return self.train_x.shape[1]
 
     @property
     def input_size(self) -> int:
-        """See WindowSource."""
+        """Features d_x."""
         return self.train_x.shape[2]
 
     @property
     def output_size(self) -> int:
-        """See WindowSource."""
+        """Targets d_y."""
         return self.train_y.shape[-1]
 
     @property
     def train_count(self) -> int:
-        """See WindowSource."""
+        """Windows to train on."""
         return self.train_x.shape[0]
 
     @property
     def test_count(self) -> int:
-        """See WindowSource."""
+        """Windows to test on."""
         return self.test_x.shape[0]
 
     @property
     def fingerprint(self) -> Float:
-        """Sizes, sums and weighted sums of the windows, and the scaling.
+        """Sizes, sums, weighted sums and scaling, by which a checkpoint recognizes the windows.
 
         Numbers rather than a hash, because another processor may round the last digit of a task's
         values differently. Makes no copy of all windows.
@@ -89,17 +90,21 @@ class Dataset:
         scaling = scaling_numbers(self.feature_scaler, self.target_scaler)
         return np.concatenate([sizes, sums, scaling])
 
-    # Sums over targets must not depend on how these lie in memory, so they are contiguous.
     def train(self, rows: Rows) -> tuple[Float, Float]:
-        """See WindowSource."""
+        """Training windows x (n, T, d_x), maybe a view, and targets (n, d_y) or (n, T, d_y).
+
+        Windows are numbered from 0 within their part. Where they are read from a file, raises
+        InputError if that fails.
+        """
+        # Sums over targets must not depend on how these lie in memory, so they are contiguous.
         return self.train_x[rows], np.ascontiguousarray(self.train_y[rows])
 
     def test(self, rows: Rows) -> tuple[Float, Float]:
-        """See WindowSource."""
+        """Test windows, as `train`."""
         return self.test_x[rows], np.ascontiguousarray(self.test_y[rows])
 
     def sample(self, train: Rows, test: Rows) -> Dataset:
-        """See WindowSource."""
+        """Copies of some windows of both parts, with their times."""
         return replace(
             self,
             train_x=self.train_x[train].copy(),
@@ -111,10 +116,10 @@ class Dataset:
         )
 
     def close(self) -> None:
-        """See WindowSource."""
+        """Close files, where there are any; no windows can be read afterwards."""
 
     def timings(self) -> dict[str, float]:
-        """See WindowSource."""
+        """`reading`: seconds spent since this was last asked; nothing for windows in memory."""
         return {}
 
 

@@ -7,8 +7,6 @@ valid in the meantime, because a new one takes its place under another name and 
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -17,8 +15,8 @@ from typing import Any, Protocol
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.runs.checkpoint_format import Snapshot
-from hpc_qlstm.runs.metrics import Record, append_record
-from hpc_qlstm.runs.run_directory import RunDirectory, replace_text
+from hpc_qlstm.runs.metrics import JsonLines, Record
+from hpc_qlstm.runs.run_directory import RunDirectory
 from hpc_qlstm.runs.saver import CheckpointSaver, Outcome
 
 MOST_OF_TIME = 20
@@ -64,10 +62,8 @@ class RunWriter:
         self._next = monotonic() + self._settings.interval
         self._saver = CheckpointSaver(run.checkpoints, config.checkpoint)
         self._refused = ""
-        self._metrics_torn = False
         self._told_of_old_ones = False
-        self._jobs: list[dict[str, Any]] = []
-        self._jobs_end: int | None = None
+        self._metrics, self._jobs = JsonLines(run.metrics), JsonLines(run.jobs)
 
     def epoch(self, trainer: Saved, record: Record) -> None:
         """Write what is due after an epoch."""
@@ -98,13 +94,12 @@ class RunWriter:
     def finish(self, trainer: Saved) -> None:
         """Raise HpcQlstmError where the end of the run could not be saved, after a last try."""
         self._learn(self._saver.advance(flush=True))
-        if self._refused or self._metrics_torn:
+        if self._refused or self._metrics.waiting:
             self._add(trainer)
             self._learn(self._saver.advance(flush=True))
         unsaved = self._refused
-        if self._metrics_torn or self._jobs:
-            self._write_records(trainer, None)
-        if unsaved or self._metrics_torn or self._jobs:
+        self._write_records(trainer, None)
+        if unsaved or self._metrics.waiting or self._jobs.waiting:
             raise HpcQlstmError(
                 f"training is done, but could not be saved: {unsaved or self._refused}"
             )
@@ -138,40 +133,16 @@ class RunWriter:
                 self._refused = ""
 
     def _write_records(self, trainer: Saved, record: Record | None) -> None:
-        self._jobs += trainer.take_jobs()
-        try:
-            if self._metrics_torn:
-                # A full disk may have left half a line: write the file anew.
-                history = trainer.history
-                text = "".join(json.dumps(each) + "\n" for each in history)
-                replace_text(self._run.metrics, text)
-                self._metrics_torn = False
-            elif record is not None:
-                first = append_record(self._run.metrics, record)
-                # The file was removed, and those before are missing from the new one.
-                self._metrics_torn = first and len(trainer.history) > 1
-        except OSError as error:
-            self._metrics_torn = True
-            self._warn(error)
-        try:
-            self._write_jobs()
-        except OSError as error:
-            self._warn(error)
-
-    def _write_jobs(self) -> None:
-        """Write the jobs that are not written yet; a line that was torn is taken back before."""
-        path = self._run.jobs
-        if self._jobs_end is not None:
-            os.truncate(path, self._jobs_end)
-            self._jobs_end = None
-        while self._jobs:
-            end = path.stat().st_size if path.exists() else 0
+        if record is not None and self._metrics.path.exists():
+            self._metrics.waiting.append(record)
+        elif record is not None:  # somebody has removed the file
+            self._metrics.waiting = list(trainer.history)
+        self._jobs.waiting += trainer.take_jobs()
+        for file in (self._metrics, self._jobs):
             try:
-                append_record(path, self._jobs[0])
-            except OSError:
-                self._jobs_end = end if path.exists() else None
-                raise
-            del self._jobs[0]
+                file.write()
+            except OSError as error:
+                self._warn(error)
 
     def _warn(self, error: OSError) -> None:
         text = f"{error.filename or self._run.path}: {error.strerror or error}"

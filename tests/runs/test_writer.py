@@ -17,7 +17,7 @@ from hpc_qlstm import load_config
 from hpc_qlstm.analysis.inventory import checkpoint_inventory
 from hpc_qlstm.config import CheckpointConfig
 from hpc_qlstm.errors import HpcQlstmError
-from hpc_qlstm.runs import saver
+from hpc_qlstm.runs import metrics, saver
 from hpc_qlstm.runs import writer as writer_module
 from hpc_qlstm.runs.checkpoint import checkpoint_path, find_checkpoints, load_checkpoint
 from hpc_qlstm.runs.run_directory import RunDirectory
@@ -30,7 +30,7 @@ def run_with_trouble(write_config, tmp_path, monkeypatch, capsys):
     """Train while checkpoints or metrics are refused on some calls; returns the output."""
 
     def run(what, refused, epochs=5, code=errno.ENOSPC):
-        append, calls = writer_module.append_record, []
+        append, calls = metrics.append_record, []
 
         def refusing(path, record):
             calls.append(path)
@@ -41,7 +41,7 @@ def run_with_trouble(write_config, tmp_path, monkeypatch, capsys):
             return append(path, record)
 
         if what == "metrics":
-            monkeypatch.setattr(writer_module, "append_record", refusing)
+            monkeypatch.setattr(metrics, "append_record", refusing)
         else:
             writer = RefusingWriter(refused, code)
             monkeypatch.setattr(saver, "create_file_writer", lambda: writer)
@@ -72,9 +72,23 @@ def test_a_run_whose_end_cannot_be_saved_says_so(run_with_trouble, tmp_path):
     assert load_checkpoint(newest).epoch == 2
 
 
-def test_torn_metrics_are_written_anew(run_with_trouble, tmp_path):
+def test_torn_metrics_are_taken_back(run_with_trouble, tmp_path):
     run_with_trouble("metrics", {2, 4})
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+
+
+def test_metrics_that_somebody_removed_are_written_whole(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.checkpoints.mkdir()
+    trainer = SimpleNamespace(take_jobs=list, history=[])
+    writer = RunWriter(run, load_config({}), print)
+    for epoch in range(1, 6):
+        trainer.history.append({"epoch": epoch})
+        writer._write_records(trainer, trainer.history[-1])
+        if epoch == 3:
+            run.metrics.unlink()
+    lines = run.metrics.read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
 
@@ -83,7 +97,7 @@ def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
     run.checkpoints.mkdir()
     taken = [[{"job": 1}, {"job": 2}], [{"job": 3}], []]
     trainer = SimpleNamespace(take_jobs=lambda: taken.pop(0), state=SimpleNamespace(history=[{}]))
-    append, calls = writer_module.append_record, []
+    append, calls = metrics.append_record, []
 
     def refusing(path, record):
         calls.append(record)
@@ -93,7 +107,7 @@ def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return append(path, record)
 
-    monkeypatch.setattr(writer_module, "append_record", refusing)
+    monkeypatch.setattr(metrics, "append_record", refusing)
     writer = RunWriter(run, load_config({}), lambda text: None)
     for _ in range(3):
         writer._write_records(trainer, None)
