@@ -68,8 +68,7 @@ class Trial(runner.Trial):
     @property
     def title(self) -> str:
         """What is varied."""
-        shots = f"{self.shots} shots" if self.shots else "exact"
-        mitigated = "with" if self.mitigated else "without"
+        shots, mitigated = shots_text(self.shots), "with" if self.mitigated else "without"
         return f"rate {self.rate:g}, {shots}, {mitigated} mitigation, seed {self.seed}"
 
     @property
@@ -107,6 +106,11 @@ class Study:
         return sorted(shots, key=lambda number: number or np.inf)
 
 
+def shots_text(shots: int) -> str:
+    """What a number of shots is called."""
+    return f"{shots} shots" if shots else "exact"
+
+
 def noise_study(config: Config, plan: Plan, job: Job) -> Study | None:
     """Evaluate every trial that is not stored. Collective; None while other jobs' are missing.
 
@@ -138,19 +142,12 @@ def _trials(config: Config, plan: Plan) -> list[Trial]:
     """Seed by seed, rates increasing."""
     first = config.training.seed
     seeds, rates = range(first, first + plan.seeds), sorted(set(plan.rates))
-    return [
-        Trial(
-            rate,
-            shots,
-            mitigated,
-            seed,
-            _with_engine(config, seed, _noisy(config.engine, plan, rate, shots, mitigated)),
-            plan.training,
-        )
-        for seed, rate, shots, mitigated in product(
-            seeds, rates, dict.fromkeys(plan.shots), (False, True)
-        )
-    ]
+    numbers, trials = dict.fromkeys(plan.shots), []
+    for seed, rate, shots, mitigated in product(seeds, rates, numbers, (False, True)):
+        engine = _noisy(config.engine, plan, rate, shots, mitigated)
+        noisy = _with_engine(config, seed, engine)
+        trials.append(Trial(rate, shots, mitigated, seed, noisy, plan.training))
+    return trials
 
 
 def _noisy(own: EngineConfig, plan: Plan, rate: float, shots: int, mitigated: bool) -> EngineConfig:

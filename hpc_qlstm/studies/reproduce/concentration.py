@@ -23,24 +23,19 @@ QUBITS = tuple(range(2, 11))
 DEPTHS = (1, 2, 4, 8, 16)
 SCALES = {"0.01 rad": 0.01, "pi rad": math.pi}
 ANSAETZE = ("rot_ring", "ry_brickwork")
+COMMON: Settings = {
+    "training": {"epochs": 1, "batch_size": 10_000},
+    "data": {"task": "damped_pendulum", "window": 4},
+}
 
 
 def concentration_rows(overrides: Sequence[str]) -> list[Row]:
     """A row for each ansatz, scale, depth and number of qubits; one epoch of a single batch."""
     rows = []
     for ansatz, scale, depth, qubits in product(ANSAETZE, SCALES, DEPTHS, QUBITS):
-        model = {
-            "ansatz": ansatz,
-            "depth": depth,
-            "hidden_size": qubits - 1,
-            "init_scale": SCALES[scale],
-        }
-        settings: Settings = {
-            "model": model,
-            "training": {"epochs": 1, "batch_size": 10_000},
-            "data": {"task": "damped_pendulum", "window": 4},
-        }
-        rows.append(Row(_name(ansatz, scale, depth, qubits), configured(overrides, settings)))
+        model = {"ansatz": ansatz, "depth": depth, "hidden_size": qubits - 1}
+        own: Settings = {"model": {**model, "init_scale": SCALES[scale]}}
+        rows.append(Row(_name(ansatz, scale, depth, qubits), configured(overrides, COMMON, own)))
     return rows
 
 

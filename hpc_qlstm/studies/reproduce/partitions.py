@@ -18,17 +18,14 @@ from hpc_qlstm.analysis.partition_table import partition_table
 from hpc_qlstm.partition import NEVER
 from hpc_qlstm.studies.reproduce.paper import BASE
 from hpc_qlstm.studies.reproduce.report import Summary
-from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, dataset
+from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, dataset, shipped
 
 FAILS = 0.25
 
-STUDIED: dict[str, Settings] = {
-    "damped pendulum": {"data": {"task": "damped_pendulum", "window": 4}},
-    "Bessel J2": {"data": {"task": "bessel_j2", "window": 4}},
-}
-HIDDEN = (3, 5, 7)
-COUNTS = (2, 3, 4)
-STRATEGIES = ("contiguous", "strided", "broadcast_input", "overlap", "random")
+_SHIPPED = shipped("partitions")
+STUDIED: dict[str, Settings] = _SHIPPED["tasks"]
+TEXT: dict[str, str] = _SHIPPED["text"]
+HIDDEN, COUNTS, STRATEGIES = (_SHIPPED[key] for key in ("hidden", "counts", "strategies"))
 CENTRIC, MIXED = "centric", "contiguous, mixed"
 """The paper's partition with `model.mix`: the repair that keeps the blocks."""
 

@@ -53,11 +53,7 @@ class Extrapolated:
 
 
 def extrapolate(
-    kind: str,
-    config: Config,
-    ranks: Sequence[int],
-    machine: Machine,
-    interconnect: Interconnect,
+    kind: str, config: Config, ranks: Sequence[int], machine: Machine, network: Interconnect
 ) -> tuple[list[Extrapolated], list[str]]:
     """The best grid for each number of ranks, and notes on those that fit none.
 
@@ -68,7 +64,7 @@ def extrapolate(
     notes = []
     for count in ranks:
         try:
-            best = ranked_grids(grown(kind, config, count), count, machine, interconnect)[0]
+            best = ranked_grids(grown(kind, config, count), count, machine, network)[0]
         except InputError as error:
             notes.append(f"P = {count} is left out: {error}")
             continue

@@ -59,11 +59,7 @@ def limit_sentences(found: Sequence[Extrapolated], kind: str) -> list[str]:
 
 
 def compare_limits(
-    config: Config,
-    vary: Sequence[str],
-    ranks: Sequence[int],
-    machine: Machine,
-    interconnect: Interconnect,
+    config: Config, vary: Sequence[str], ranks: Sequence[int], machine: Machine, net: Interconnect
 ) -> list[dict[str, str]]:
     """The limits of strong scaling of every combination of "section.key=value,value": the rows of a
     table, by column.
@@ -74,7 +70,7 @@ def compare_limits(
     rows = []
     for chosen, variant in varied(config, vary):
         try:
-            found, _ = extrapolate("strong", chosen, ranks, machine, interconnect)
+            found, _ = extrapolate("strong", chosen, ranks, machine, net)
         except InputError as error:
             raise InputError(f"{variant}: {error}") from None
         model, steps = plan_of(chosen)
