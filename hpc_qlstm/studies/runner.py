@@ -205,6 +205,12 @@ def numerics(config: Config) -> dict[str, Any]:
     return {key: given[key] for key in NUMERICS}
 
 
+def changed(config: Config, section: str, **keys: Any) -> Config:
+    """The configuration with other values in a section; they are not checked."""
+    values = getattr(config, section).model_copy(update=keys)
+    return config.model_copy(update={section: values})
+
+
 def digest_of(value: Any) -> str:
     """Sixteen letters that stand for plain values, or for a text as it is."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)

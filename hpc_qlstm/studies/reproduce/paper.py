@@ -14,6 +14,7 @@ from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.config import Config
 from hpc_qlstm.model.classical import matched_hidden_size
 from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, merged, shipped
+from hpc_qlstm.studies.runner import changed
 
 PAPER = shipped("paper")
 BASE: Settings = PAPER["base"]
@@ -51,5 +52,4 @@ def classical_row(
     hidden = matched_hidden_size(build_plan(like, 1, 1).layout.size, 1, 1)
     own = {"training": training, "model": {"gates": "linear"}, "data": like.to_dict()["data"]}
     config = configured(overrides, own)
-    sized = config.model.model_copy(update={"hidden_size": hidden})
-    return Row(name, config.model_copy(update={"model": sized}))
+    return Row(name, changed(config, "model", hidden_size=hidden))

@@ -10,7 +10,7 @@ import numpy as np
 
 from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.reproduce.figures import COLORS, subplots
-from hpc_qlstm.studies.reproduce.partitions import FAILS, MIXED, STUDIED, TEXT, Case, case_of
+from hpc_qlstm.studies.reproduce.partitions import FAILS, MIXED, STUDIED, TEXT, Case
 from hpc_qlstm.studies.reproduce.report import Found, Report, Summary, seeds_of
 
 Cases = Mapping[Case, Summary]
@@ -19,7 +19,7 @@ Cases = Mapping[Case, Summary]
 
 def partitions_report(found: Found) -> Report:
     """What fails, whether the warning says so, and what repairs it."""
-    cases = {case_of(summary.row): summary for summary in found.values()}
+    cases = {Case(summary.row): summary for summary in found.values()}
     return Report(
         found,
         title=TEXT["title"],
@@ -60,17 +60,14 @@ def _table(task: str, cases: Cases) -> str:
 
 
 def _verdict(cases: Cases) -> str:
-    failing = {case for case, summary in cases.items() if case.fails(summary)}
-    missed = [case.name for case in cases if case in failing and not case.warned]
+    failing = [case for case, summary in cases.items() if case.fails(summary)]
+    missed = [case.name for case in failing if not case.warned]
     false = [case.name for case in cases if case.warned and case not in failing]
-    text = (
-        f"{len(failing)} of {len(cases)} rows fail; the warning names "
-        f"{len(failing) - len(missed)} of them and {len(false)} others."
-    )
-    if missed:
-        text += f" Missed: {'; '.join(missed)}."
-    if false:
-        text += f" Warned of without failing: {'; '.join(false)}."
+    named, others = len(failing) - len(missed), len(false)
+    text = f"{len(failing)} of {len(cases)} rows fail; "
+    text += f"the warning names {named} of them and {others} others."
+    for what, names in (("Missed", missed), ("Warned of without failing", false)):
+        text += f" {what}: {'; '.join(names)}." if names else ""
     return text
 
 

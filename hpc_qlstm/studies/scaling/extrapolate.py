@@ -38,17 +38,15 @@ class Extrapolated:
 
     def cells(self) -> dict[str, str]:
         """Its text by the table's columns."""
-        step = self.best.step
+        best = self.best.cells()
+        parts = {f"{part} ms": best.pop(part) for part in ("circuits", "messages", "rest")}
+        efficiency, share = f"{self.efficiency:.2f}", f"{100 * self.communication_share:.1f}"
         return {
             "P": str(self.ranks),
-            "grid": self.best.name,
-            "cell_update": self.best.cell_update,
-            "ms a step": f"{1e3 * step.total:.4g}",
-            "efficiency": f"{self.efficiency:.2f}",
-            "circuits ms": f"{1e3 * step.compute:.4g}",
-            "messages ms": f"{1e3 * step.communication:.4g}",
-            "rest ms": f"{1e3 * step.rest:.4g}",
-            "communication %": f"{100 * self.communication_share:.1f}",
+            **best,
+            "efficiency": efficiency,
+            **parts,
+            "communication %": share,
         }
 
 
