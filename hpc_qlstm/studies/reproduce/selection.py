@@ -57,13 +57,10 @@ class Search:
         several = len(self.models) > 1
         rows = {g: [found[self.row(model, g)] for model in self.models] for g in self.tried}
         order = self.tried if several else sorted(rows, key=lambda given: rows[given][0].mean())
-        lines = [
-            (
-                (given or AS_BEGUN).replace("_", "\\_"),
-                *(f"{each.mean():.1e}" if several else each.error for each in rows[given]),
-            )
-            for given in order
-        ]
+        lines = []
+        for given in order:
+            errors = [f"{each.mean():.1e}" if several else each.error for each in rows[given]]
+            lines.append([(given or AS_BEGUN).replace("_", "\\_"), *errors])
         return table(("settings", *(self.models if several else ["validation error"])), lines)
 
 

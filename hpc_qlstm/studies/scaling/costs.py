@@ -75,9 +75,8 @@ def stored_machine(folder: Path) -> tuple[Machine | None, list[str]]:
 
 def _circuits_text(config: Config) -> str:
     """Equal for configurations whose circuits cost the same, and are measured once."""
-    batch = config.training.batch_size
     parts = config.model_dump(include={"model", "partition", "engine", "data"}, mode="json")
-    return json.dumps([parts, batch], sort_keys=True)
+    return json.dumps([parts, config.training.batch_size], sort_keys=True)
 
 
 def _shape(machine: Machine) -> object:

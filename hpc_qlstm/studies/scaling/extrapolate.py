@@ -40,14 +40,8 @@ class Extrapolated:
         """Its text by the table's columns."""
         best = self.best.cells()
         parts = {f"{part} ms": best.pop(part) for part in ("circuits", "messages", "rest")}
-        efficiency, share = f"{self.efficiency:.2f}", f"{100 * self.communication_share:.1f}"
-        return {
-            "P": str(self.ranks),
-            **best,
-            "efficiency": efficiency,
-            **parts,
-            "communication %": share,
-        }
+        parts["communication %"] = f"{100 * self.communication_share:.1f}"
+        return {"P": str(self.ranks), **best, "efficiency": f"{self.efficiency:.2f}", **parts}
 
 
 def extrapolate(

@@ -132,9 +132,8 @@ def compare_grids(
     sentences = [reason(candidates, chosen.engine.threads), f"to set: {best}"]
     if of_node > machine.cores:
         sentences.append(f"{of_node} ranks share the {machine.cores} cores of a node: take fewer")
-    title = (
-        f"grids of {ranks} rank{'s' if ranks > 1 else ''}, predicted ({where}, messages {messages})"
-    )
+    title = f"grids of {ranks} rank{'s' if ranks > 1 else ''}"
+    title += f", predicted ({where}, messages {messages})"
     return Comparison(title, [each.cells() for each in candidates], sentences)
 
 

@@ -91,7 +91,4 @@ def write(
 
 def _distinct(items: Iterable[T]) -> list[T]:
     """Each item once, in the order in which they come first."""
-    found: list[T] = []
-    for item in items:
-        found += [] if item in found else [item]
-    return found
+    return list({json.dumps(item, sort_keys=True): item for item in items}.values())
