@@ -103,12 +103,7 @@ class Job:
 
         An OSError becomes an InputError on all ranks.
         """
-
-        def on_this_rank() -> T:
-            with writing(self.folder):
-                return function()
-
-        return on_root(self.comm, on_this_rank)
+        return on_root(self.comm, writing(self.folder)(function))
 
 
 Compute = Callable[[Sequence[TrialT], Store, StopWatch], None]
@@ -165,9 +160,9 @@ def complete(
     """
     store = Store(job.folder / "cells" / study)
 
+    @writing(store.folder)
     def begin() -> list[int]:
-        with writing(store.folder):
-            store.folder.mkdir(parents=True, exist_ok=True)
+        store.folder.mkdir(parents=True, exist_ok=True)
         return [k for k, trial in enumerate(trials) if store.read(trial) is None]
 
     missing = on_root(job.comm, begin)
@@ -208,6 +203,12 @@ def numerics(config: Config) -> dict[str, Any]:
     """The sections of a configuration that decide its numbers, as plain values."""
     given = config.to_dict()
     return {key: given[key] for key in NUMERICS}
+
+
+def changed(config: Config, section: str, **keys: Any) -> Config:
+    """The configuration with other values in a section; they are not checked."""
+    values = getattr(config, section).model_copy(update=keys)
+    return config.model_copy(update={section: values})
 
 
 def digest_of(value: Any) -> str:

@@ -15,7 +15,7 @@ from hpc_qlstm.errors import InputError, TrainingError
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.studies.reproduce import concentration, literature, partitions, selection, targets
 from hpc_qlstm.studies.reproduce.paper import table_rows
-from hpc_qlstm.studies.reproduce.partitions import case_of
+from hpc_qlstm.studies.reproduce.partitions import Case
 from hpc_qlstm.studies.reproduce.reference_run import reference_error
 from hpc_qlstm.studies.reproduce.report import summaries
 from hpc_qlstm.studies.reproduce.rows import configured
@@ -227,7 +227,7 @@ def test_what_fails_and_what_is_warned_of():
     assert len(rows) == 2 * (3 + (2 + 3 + 3) * 6)
 
     def case(name):
-        return case_of(rows[f"Bessel J2, {name}"])
+        return Case(rows[f"Bessel J2, {name}"])
 
     cut = case("hidden 5, M = 3, contiguous")
     assert (cut.task, cut.strategy, cut.hidden, cut.count) == ("Bessel J2", "contiguous", 5, 3)
@@ -250,4 +250,4 @@ def test_what_fails_and_what_is_warned_of():
 def test_what_is_known_before_training_follows_the_overrides():
     rows = partitions.partition_rows(["model.mix=true"])
     (row,) = [r for r in rows if r.name == "damped pendulum, hidden 5, M = 3, contiguous"]
-    assert (case_of(row).reached, case_of(row).warned) == (5, False)
+    assert (Case(row).reached, Case(row).warned) == (5, False)

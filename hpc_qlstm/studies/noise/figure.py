@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpc_qlstm.studies.noise.study import Study
+from hpc_qlstm.studies.noise.study import Study, shots_text
 
 _LOWEST = -0.2
 """A mean R2 below this is left out: a model that is that wrong is no use, however wrong."""
@@ -24,19 +24,13 @@ def draw_study(study: Study, path: Path) -> None:
             values = [study.r2(rate, shots, mitigated) for rate in study.rates]
             means = [float(r2.mean()) if r2.mean() > _LOWEST else float("nan") for r2 in values]
             spread = [float(r2.std()) for r2 in values]
-            axes.errorbar(
-                study.rates,
-                means,
-                yerr=spread,
-                marker="o",
-                markersize=4,
-                capsize=2,
-                color=f"C{number}",
-                label="exact" if not shots else f"{shots} shots",
-            )
-        axes.set_title("with mitigation" if mitigated else "without mitigation")
-        axes.set_xlabel("depolarizing rate of every gate")
-        axes.set_ylim(_LOWEST, 1.02)
+            style = {"marker": "o", "markersize": 4, "capsize": 2, "color": f"C{number}"}
+            axes.errorbar(study.rates, means, spread, label=shots_text(shots), **style)
+        axes.set(
+            title="with mitigation" if mitigated else "without mitigation",
+            xlabel="depolarizing rate of every gate",
+            ylim=(_LOWEST, 1.02),
+        )
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("test R²")
     panels[0].legend()

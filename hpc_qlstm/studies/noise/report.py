@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 from hpc_qlstm.runs.run_directory import replace_text
 from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.noise.figure import draw_study
-from hpc_qlstm.studies.noise.study import RESULT, Study
+from hpc_qlstm.studies.noise.study import RESULT, Study, shots_text
 
 
 def study_table(study: Study) -> str:
     """Mean and standard deviation of R2 over seeds, as Markdown."""
-    names = ["exact" if not shots else f"{shots} shots" for shots in study.shots]
     lines = []
-    for rate in study.rates:
-        for mitigated in (False, True):
-            values = [study.r2(rate, shots, mitigated) for shots in study.shots]
-            shown = [f"{r2.mean():.3f} ± {r2.std(ddof=min(1, r2.size - 1)):.3f}" for r2 in values]
-            lines.append([f"{rate:g}", "yes" if mitigated else "no", *shown])
-    return table(["rate", "mitigation", *names], lines)
+    for rate, (mitigated, word) in product(study.rates, ((False, "no"), (True, "yes"))):
+        values = [study.r2(rate, shots, mitigated) for shots in study.shots]
+        shown = [f"{r2.mean():.3f} ± {r2.std(ddof=min(1, r2.size - 1)):.3f}" for r2 in values]
+        lines.append([f"{rate:g}", word, *shown])
+    return table(["rate", "mitigation", *map(shots_text, study.shots)], lines)
 
 
 def write_study(study: Study, folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from hpc_qlstm.distributed.model import TESTING
 from hpc_qlstm.distributed.scores import score
 from hpc_qlstm.parallel import SerialCommunicator, on_root
 from hpc_qlstm.studies import runner
-from hpc_qlstm.studies.runner import Job, Result, digest_of, numerics, run_trials
+from hpc_qlstm.studies.runner import Job, Result, changed, digest_of, numerics, run_trials
 from hpc_qlstm.studies.training import trained_alone
 
 VARIED = ("rate", "shots", "mitigated")
@@ -68,8 +68,7 @@ class Trial(runner.Trial):
     @property
     def title(self) -> str:
         """What is varied."""
-        shots = f"{self.shots} shots" if self.shots else "exact"
-        mitigated = "with" if self.mitigated else "without"
+        shots, mitigated = shots_text(self.shots), "with" if self.mitigated else "without"
         return f"rate {self.rate:g}, {shots}, {mitigated} mitigation, seed {self.seed}"
 
     @property
@@ -107,6 +106,11 @@ class Study:
         return sorted(shots, key=lambda number: number or np.inf)
 
 
+def shots_text(shots: int) -> str:
+    """What a number of shots is called."""
+    return f"{shots} shots" if shots else "exact"
+
+
 def noise_study(config: Config, plan: Plan, job: Job) -> Study | None:
     """Evaluate every trial that is not stored. Collective; None while other jobs' are missing.
 
@@ -118,8 +122,9 @@ def noise_study(config: Config, plan: Plan, job: Job) -> Study | None:
     @cache
     def weights(seed: int) -> Float:
         """Of the model that is trained without noise: once on each rank."""
-        exact = _with_engine(config, seed, EngineConfig(threads=config.engine.threads))
-        return trained_alone(exact, data).state.weights
+        exact = EngineConfig(threads=config.engine.threads)
+        seeded = changed(config, "training", seed=seed).model_copy(update={"engine": exact})
+        return trained_alone(seeded, data).state.weights
 
     def evaluate(trial: Trial) -> Result:
         if trial.training == "noisy":
@@ -138,39 +143,24 @@ def _trials(config: Config, plan: Plan) -> list[Trial]:
     """Seed by seed, rates increasing."""
     first = config.training.seed
     seeds, rates = range(first, first + plan.seeds), sorted(set(plan.rates))
-    return [
-        Trial(
-            rate,
-            shots,
-            mitigated,
-            seed,
-            _with_engine(config, seed, _noisy(config.engine, plan, rate, shots, mitigated)),
-            plan.training,
-        )
-        for seed, rate, shots, mitigated in product(
-            seeds, rates, dict.fromkeys(plan.shots), (False, True)
-        )
-    ]
+    numbers, trials = dict.fromkeys(plan.shots), []
+    for seed, rate, shots, mitigated in product(seeds, rates, numbers, (False, True)):
+        engine = _noisy(config.engine, plan, rate, shots, mitigated)
+        noisy = changed(config, "training", seed=seed).model_copy(update={"engine": engine})
+        trials.append(Trial(rate, shots, mitigated, seed, noisy, plan.training))
+    return trials
 
 
 def _noisy(own: EngineConfig, plan: Plan, rate: float, shots: int, mitigated: bool) -> EngineConfig:
     """The configured engine, as far as it can be Aer, under noise."""
-    simulator = own if own.name == "aer" else EngineConfig(name="aer")
+    kept = {"spsa_step", "spsa_average", "threads"}
+    if own.name == "aer":
+        kept |= {"device", "precision", "options"}
     return EngineConfig(
         name="aer",
         gradient=own.gradient if own.gradient == "spsa" else "parameter_shift",
-        spsa_step=own.spsa_step,
-        spsa_average=own.spsa_average,
-        threads=own.threads,
-        device=simulator.device,
-        precision=simulator.precision,
-        options=simulator.options,
         shots=shots,
         noise=NoiseConfig(depolarizing=rate, readout=plan.readout),
         mitigation=plan.mitigation if mitigated else MitigationConfig(),
+        **own.model_dump(include=kept),
     )
-
-
-def _with_engine(config: Config, seed: int, engine: EngineConfig) -> Config:
-    training = config.training.model_copy(update={"seed": seed})
-    return config.model_copy(update={"training": training, "engine": engine})

@@ -7,7 +7,6 @@ over samples, and the gradient norm of each gate, as metrics.jsonl has them. Sma
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -17,30 +16,21 @@ import numpy as np
 from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.reproduce.figures import COLORS, subplots
 from hpc_qlstm.studies.reproduce.report import Found, Report, seeds_of
-from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured
+from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, shipped
 
-QUBITS = tuple(range(2, 11))
-DEPTHS = (1, 2, 4, 8, 16)
-SCALES = {"0.01 rad": 0.01, "pi rad": math.pi}
-ANSAETZE = ("rot_ring", "ry_brickwork")
+_SHIPPED = shipped("concentration")
+QUBITS, DEPTHS, ANSAETZE = (_SHIPPED[key] for key in ("qubits", "depths", "ansaetze"))
+SCALES: dict[str, float] = _SHIPPED["scales"]
 
 
 def concentration_rows(overrides: Sequence[str]) -> list[Row]:
     """A row for each ansatz, scale, depth and number of qubits; one epoch of a single batch."""
     rows = []
     for ansatz, scale, depth, qubits in product(ANSAETZE, SCALES, DEPTHS, QUBITS):
-        model = {
-            "ansatz": ansatz,
-            "depth": depth,
-            "hidden_size": qubits - 1,
-            "init_scale": SCALES[scale],
-        }
-        settings: Settings = {
-            "model": model,
-            "training": {"epochs": 1, "batch_size": 10_000},
-            "data": {"task": "damped_pendulum", "window": 4},
-        }
-        rows.append(Row(_name(ansatz, scale, depth, qubits), configured(overrides, settings)))
+        model = {"ansatz": ansatz, "depth": depth, "hidden_size": qubits - 1}
+        own: Settings = {"model": {**model, "init_scale": SCALES[scale]}}
+        name = _name(ansatz, scale, depth, qubits)
+        rows.append(Row(name, configured(overrides, _SHIPPED["common"], own)))
     return rows
 
 

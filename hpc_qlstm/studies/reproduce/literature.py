@@ -14,6 +14,8 @@ from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, merged, 
 
 _SHIPPED = shipped("literature")
 TASKS: Mapping[str, Mapping[str, Any]] = _SHIPPED["tasks"]
+TEXT: Mapping[str, str] = _SHIPPED["text"]
+"""What the report says; numbers are put in by name."""
 BASE: Settings = _SHIPPED["base"]
 REFERENCE: Settings = _SHIPPED["reference"]
 """The first author's public code of 2024: one partition of 6 qubits."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from hpc_qlstm.analysis.baselines import Scores, baselines
+from hpc_qlstm.analysis.baselines import baselines
 from hpc_qlstm.studies.markdown import listed, table
 from hpc_qlstm.studies.reproduce.figures import COLORS, GREY, subplots
 from hpc_qlstm.studies.reproduce.literature import (
@@ -18,66 +17,42 @@ from hpc_qlstm.studies.reproduce.literature import (
     REFERENCE_ROW,
     SCALINGS,
     TASKS,
+    TEXT,
 )
 from hpc_qlstm.studies.reproduce.reference_run import COLUMNS, reference_error
-from hpc_qlstm.studies.reproduce.report import BASELINES, Found, Report, Summary, seeds_of
+from hpc_qlstm.studies.reproduce.report import BASELINES, Found, Report, seeds_of
 from hpc_qlstm.studies.reproduce.rows import dataset
 
 WHOLE, OWN = SCALINGS
 
 
-@dataclass(frozen=True)
 class Column:
     """One task.
 
-    best, classical, author: the rows that are compared, and own: the first two with the other
-    scaling. mean: the error of `best`; qlstm and limit: the published ones of the first author's
-    QLSTM and of the best variant. unit: what errors are divided by to have them in the series' own
-    units. exact: the error of the first author's own run, where it is known.
+    best, own: the distributed model's row with each scaling; classical, classical_own: those of the
+    classical LSTM; author: the first author's QLSTM. mean: the error of `best`; qlstm and limit:
+    the published ones of the first author's QLSTM and of the best variant. unit: what errors are
+    divided by to have them in the series' own units. exact: the error of the first author's own
+    run, where it is known.
     """
 
-    task: str
-    best: Summary
-    classical: Summary
-    author: Summary
-    own: tuple[Summary, Summary]
-    trivial: Mapping[str, Scores]
-    unit: float
-    exact: float | None
-
-    @property
-    def mean(self) -> float:
-        """The mean error of the distributed model."""
-        return self.best.mean()
-
-    @property
-    def published(self) -> tuple[float, float]:
-        """The first author's QLSTM and the best variant."""
-        qlstm, limit = TASKS[self.task]["published"]
-        return qlstm, limit
-
-
-def _column(task: str, found: Found) -> Column:
-    def row(kind: str) -> Summary:
-        return found[f"{task}: {kind}"]
-
-    best = row(f"{DISTRIBUTED}, {WHOLE}")
-    data = dataset(best.row.config)
-    return Column(
-        task,
-        best,
-        row(f"{CLASSICAL}, {WHOLE}"),
-        row(REFERENCE_ROW),
-        (row(f"{DISTRIBUTED}, {OWN}"), row(f"{CLASSICAL}, {OWN}")),
-        baselines(data),
-        float(data.target_scaler.factor[0]) ** 2,
-        reference_error(task) if task in COLUMNS else None,
-    )
+    def __init__(self, task: str, found: Found) -> None:
+        self.task = task
+        self.best, self.own = (found[f"{task}: {DISTRIBUTED}, {each}"] for each in SCALINGS)
+        self.classical, self.classical_own = (
+            found[f"{task}: {CLASSICAL}, {each}"] for each in SCALINGS
+        )
+        self.author = found[f"{task}: {REFERENCE_ROW}"]
+        self.mean = self.best.mean()
+        self.qlstm, self.limit = TASKS[task]["published"]
+        data = dataset(self.best.row.config)
+        self.trivial, self.unit = baselines(data), float(data.target_scaler.factor[0]) ** 2
+        self.exact = reference_error(task) if task in COLUMNS else None
 
 
 def literature_report(found: Found) -> Report:
     """What the rows say together. Local; takes two seconds for the reference runs."""
-    columns = [_column(task, found) for task in TASKS]
+    columns = [Column(task, found) for task in TASKS]
     cells = zip(*map(_cells, columns), strict=True)
     lines = [(line[0][0], *(text for _, text in line)) for line in cells]
     sizes = [
@@ -87,26 +62,20 @@ def literature_report(found: Found) -> Report:
     ]
     return Report(
         found,
-        title="Test errors of the literature's tasks",
+        title=TEXT["title"],
         paragraphs=[
-            "Mean squared error on the last 33 % of the windows after 100 epochs, scaled to "
-            f"[-1, 1], mean ± standard deviation over {seeds_of(found)} seeds. Settings were "
-            "chosen on a validation tail of the training part: the same for all tasks (but for the "
-            "batches of the long delayed control), those with the smallest error on NARMA-5 over "
-            "three seeds and one near the smallest elsewhere. Every one that was tried is in "
-            "[selection.md](selection.md).",
+            TEXT["settings"].format(seeds=seeds_of(found)),
             table(("", *TASKS), lines),
             _beaten(columns),
             _classical(columns),
             _units(columns),
-            "The test error after the last epoch is given, not the best on the way.",
+            TEXT["last"],
             listed(sizes),
-            "The linear autoregression shows how easy the first three columns are: their series "
-            "solve linear equations, or nearly so, where four values in a row know the next one.",
+            TEXT["easy"],
         ],
         draw=partial(_draw, columns),
         extra={
-            "published": {c.task: list(c.published) for c in columns},
+            "published": {c.task: [c.qlstm, c.limit] for c in columns},
             "baselines": {c.task: c.trivial for c in columns},
             "reference_runs": {c.task: c.exact for c in columns if c.exact is not None},
             "mse_in_own_units": {c.task: c.mean / c.unit for c in columns},
@@ -116,17 +85,16 @@ def literature_report(found: Found) -> Report:
 
 def _cells(c: Column) -> list[tuple[str, str]]:
     """A column of the table, with the labels of its lines."""
-    qlstm, limit = c.published
     errors, constant, author = c.best.values("test_mse"), c.trivial["constant"]["mse"], c.author
     numbers = {
         **{text: c.trivial[name]["mse"] for name, text in BASELINES.items()},
-        "published: first author's QLSTM": qlstm,
-        "published: best variant": limit,
+        "published: first author's QLSTM": c.qlstm,
+        "published: best variant": c.limit,
     }
     ratios = {
-        "distributed / best published": c.mean / limit,
+        "distributed / best published": c.mean / c.limit,
         "distributed / constant predictor": c.mean / constant,
-        "best published / constant predictor": limit / constant,
+        "best published / constant predictor": c.limit / constant,
     }
     in_own_units = {
         "in the series' own units: distributed QLSTM": c.mean,
@@ -137,9 +105,9 @@ def _cells(c: Column) -> list[tuple[str, str]]:
         (f"**{DISTRIBUTED}, scaled on {WHOLE}**", c.best.error),
         ("best seed", f"{errors.min():.2e}"),
         ("worst seed", f"{errors.max():.2e}"),
-        (f"{DISTRIBUTED}, scaled on {OWN}", c.own[0].error),
+        (f"{DISTRIBUTED}, scaled on {OWN}", c.own.error),
         (f"{CLASSICAL}, scaled on {WHOLE}", c.classical.error),
-        (f"{CLASSICAL}, scaled on {OWN}", c.own[1].error),
+        (f"{CLASSICAL}, scaled on {OWN}", c.classical_own.error),
         (f"{REFERENCE_ROW}, our seeds", author.error),
         (f"{REFERENCE_ROW}, its own seed", "" if c.exact is None else f"{c.exact:.4e}"),
         *((label, f"{value:.2e}") for label, value in numbers.items()),
@@ -149,7 +117,7 @@ def _cells(c: Column) -> list[tuple[str, str]]:
 
 
 def _beaten(columns: Sequence[Column]) -> str:
-    won = [c.task for c in columns if c.mean < c.published[1]]
+    won = [c.task for c in columns if c.mean < c.limit]
     lost = [c.task for c in columns if c.task not in won]
     text = f"The distributed model is below the best published error on {_names(won)}."
     return text + (f" It is not on {_names(lost)}." if lost else "")
@@ -158,35 +126,21 @@ def _beaten(columns: Sequence[Column]) -> str:
 def _classical(columns: Sequence[Column]) -> str:
     better = [c.task for c in columns if c.classical.mean() < c.mean]
     worse = [c.task for c in columns if c.task not in better]
-    return (
-        "The classical LSTM of about the same number of weights has the smaller mean error on "
-        f"{_names(better)}, the distributed QLSTM on {_names(worse)}."
-    )
+    return TEXT["classical"].format(better=_names(better), worse=_names(worse))
 
 
 def _units(columns: Sequence[Column]) -> str:
     """In which units the published NARMA errors can be meant."""
     others, lines = [], []
     for c in columns:
-        (qlstm, limit), mine = c.published, c.author.mean()
-        if not c.task.startswith("NARMA"):
-            others.append(f"{mine / qlstm:.1f}")
-            continue
-        lines.append(
-            f"on {c.task} it gives {mine:.1e}, {mine / qlstm:.0f} times the published number, "
-            f"and in the series' own units {mine / c.unit:.1e}, {mine / c.unit / qlstm:.1f} times "
-            f"it (the distributed model has {c.mean / c.unit:.1e} in these units, "
-            f"{c.unit * limit / c.mean:.0f} times below the best published variant)"
-        )
-    return (
-        "The series behind the published NARMA columns are described only in part (coefficients, "
-        "frequencies of the input, 300 points; neither its scaling nor its first values), so the "
-        "constant predictor's error stands beside them. In which units are they? With the first "
-        f"author's settings and our seeds the other columns come out at {', '.join(others)} times "
-        f"the published numbers; {'; '.join(lines)}. So the published NARMA errors are most likely "
-        "those of the unscaled series. The sentence on what is beaten and the ratios take the "
-        "stricter reading, in which they are of the series scaled to [-1, 1]."
-    )
+        mine = c.author.mean()
+        if c.task.startswith("NARMA"):
+            ours, best, limit = mine / c.unit, c.mean / c.unit, c.limit * c.unit
+            known = {"ratio": mine / c.qlstm, "own_ratio": ours / c.qlstm, "below": limit / c.mean}
+            lines.append(TEXT["narma"].format(c.task, mine=mine, ours=ours, best=best, **known))
+        else:
+            others.append(f"{mine / c.qlstm:.1f}")
+    return TEXT["units"].format(others=", ".join(others), lines="; ".join(lines))
 
 
 def _names(tasks: Sequence[str]) -> str:
@@ -202,10 +156,9 @@ def _draw(columns: Sequence[Column], path: Path) -> None:
             errors, color = summary.values("test_mse"), COLORS[k]
             axis.semilogy([k] * errors.size, errors, "o", color=color, alpha=0.6, markersize=4)
             axis.semilogy([k - 0.3, k + 0.3], [np.mean(errors)] * 2, color=color, linewidth=2)
-        qlstm, limit = c.published
         levels = {
-            "best published": (limit, "-"),
-            "published QLSTM": (qlstm, "--"),
+            "best published": (c.limit, "-"),
+            "published QLSTM": (c.qlstm, "--"),
             "last value": (c.trivial["last_value"]["mse"], ":"),
             "constant": (c.trivial["constant"]["mse"], "-."),
         }

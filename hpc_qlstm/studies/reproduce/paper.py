@@ -14,6 +14,7 @@ from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.config import Config
 from hpc_qlstm.model.classical import matched_hidden_size
 from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, merged, shipped
+from hpc_qlstm.studies.runner import changed
 
 PAPER = shipped("paper")
 BASE: Settings = PAPER["base"]
@@ -35,11 +36,8 @@ def table_rows(table: str, overrides: Sequence[str]) -> list[Row]:
     ]
     for strategy in ("contiguous", "broadcast_input"):
         name = f"Distributed QLSTM (M = 2, {strategy.replace('_', ' ')})"
-        split: Settings = {
-            "model": {"hidden_size": 6},
-            "partition": {"strategy": strategy, "count": 2},
-        }
-        rows.append(row(name, "distributed", split))
+        split = {"strategy": strategy, "count": 2}
+        rows.append(row(name, "distributed", {"model": {"hidden_size": 6}, "partition": split}))
     training = merged(BASE, own["settings"], own["classical"])["training"]
     return [*rows, classical_row(rows[-1].config, overrides, training)]
 
@@ -52,8 +50,6 @@ def classical_row(
     training: its section, chosen for it as that of the others was for them.
     """
     hidden = matched_hidden_size(build_plan(like, 1, 1).layout.size, 1, 1)
-    data = like.to_dict()["data"]
-    own = {"training": training, "model": {"gates": "linear"}, "data": data}
+    own = {"training": training, "model": {"gates": "linear"}, "data": like.to_dict()["data"]}
     config = configured(overrides, own)
-    sized = config.model.model_copy(update={"hidden_size": hidden})
-    return Row(name, config.model_copy(update={"model": sized}))
+    return Row(name, changed(config, "model", hidden_size=hidden))

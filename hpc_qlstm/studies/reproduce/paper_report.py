@@ -41,24 +41,16 @@ def _table(rows: Sequence[Summary], trivial: Mapping[str, Scores]) -> str:
         "test MSE (mean ± std)", "converged at epoch (median)", "paper's epoch",
     )  # fmt: skip
     lines = []
-    for summary in rows:
-        published, epochs = summary.row.published, summary.values("converged")
-        lines.append(
-            (
-                summary.row.name,
-                summary.qubits,
-                str(summary.first("weights")),
-                f"{summary.mean('test_r2'):.4f} ± {summary.std('test_r2'):.4f}",
-                f"{summary.values('test_r2').max():.4f}",
-                f"{published['r2']:.4f}" if published else "",
-                summary.error,
-                f"{np.median(epochs):g} ({epochs.min():.0f} to {epochs.max():.0f})",
-                f"{published['converged']:.0f}" if published else "",
-            )
-        )
+    for each in rows:
+        published, r2, epochs = each.row.published, each.values("test_r2"), each.values("converged")
+        line = [each.row.name, each.qubits, str(each.first("weights"))]
+        line += [f"{r2.mean():.4f} ± {each.std('test_r2'):.4f}", f"{r2.max():.4f}"]
+        line += [f"{published['r2']:.4f}" if published else "", each.error]
+        line.append(f"{np.median(epochs):g} ({epochs.min():.0f} to {epochs.max():.0f})")
+        lines.append([*line, f"{published['converged']:.0f}" if published else ""])
     for name, scores in trivial.items():
         error = f"{scores['mse']:.2e}"
-        lines.append((BASELINES[name], "", "", f"{scores['r2']:.4f}", "", "", error, "", ""))
+        lines.append([BASELINES[name], "", "", f"{scores['r2']:.4f}", "", "", error, "", ""])
     return table(head, lines)
 
 
@@ -72,13 +64,13 @@ def _winners(rows: Sequence[Summary], trivial: Mapping[str, Scores]) -> str:
     better = [name for name in quantum if name not in worse]
     errors |= {BASELINES[name]: scores["mse"] for name, scores in trivial.items()}
     best = min(errors, key=errors.__getitem__)
-    text = f"The smallest mean test error is that of: {best} ({errors[best]:.2e}). "
-    text += f"The {classical} ({mine:.2e}) "
-    if not worse:
-        return text + "is behind every quantum model here."
-    if not better:
-        return text + "wins against every quantum model here."
-    return text + f"wins against {', '.join(worse)}, and not against {', '.join(better)}."
+    verdict = f"wins against {', '.join(worse)}, and not against {', '.join(better)}"
+    if not worse or not better:
+        verdict = f"{'wins against' if worse else 'is behind'} every quantum model here"
+    return (
+        f"The smallest mean test error is that of: {best} ({errors[best]:.2e}). "
+        f"The {classical} ({mine:.2e}) {verdict}."
+    )
 
 
 def losses_report(figure: str, name: str, found: Found) -> Report:
@@ -92,10 +84,8 @@ def losses_report(figure: str, name: str, found: Found) -> Report:
                 epochs = np.arange(1, losses.shape[1] + 1)
                 low, high = losses.min(axis=0), losses.max(axis=0)
                 axis.fill_between(epochs, low, high, color=color, alpha=0.12, linewidth=0)
-                label = summary.row.name
-                axis.semilogy(
-                    epochs, np.median(losses, axis=0), color=color, linewidth=1.5, label=label
-                )
+                middle, label = np.median(losses, axis=0), summary.row.name
+                axis.semilogy(epochs, middle, color=color, linewidth=1.5, label=label)
             axis.set(xlabel="epoch", title="training" if part == "train" else part)
         axes[0].set_ylabel("mean squared error (scaled)")
         axes[1].legend(frameon=False, fontsize=7.5)

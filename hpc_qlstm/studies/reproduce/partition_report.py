@@ -10,7 +10,7 @@ import numpy as np
 
 from hpc_qlstm.studies.markdown import table
 from hpc_qlstm.studies.reproduce.figures import COLORS, subplots
-from hpc_qlstm.studies.reproduce.partitions import FAILS, MIXED, STUDIED, Case, case_of
+from hpc_qlstm.studies.reproduce.partitions import FAILS, MIXED, STUDIED, TEXT, Case
 from hpc_qlstm.studies.reproduce.report import Found, Report, Summary, seeds_of
 
 Cases = Mapping[Case, Summary]
@@ -19,17 +19,12 @@ Cases = Mapping[Case, Summary]
 
 def partitions_report(found: Found) -> Report:
     """What fails, whether the warning says so, and what repairs it."""
-    cases = {case_of(summary.row): summary for summary in found.values()}
+    cases = {Case(summary.row): summary for summary in found.values()}
     return Report(
         found,
-        title="Partitions: what fails, and what repairs it",
+        title=TEXT["title"],
         paragraphs=[
-            "Test errors over "
-            f"{seeds_of(found)} seeds. 'Sees' counts the hidden units that the input reaches "
-            "within the window of 4 steps, as `hpc-qlstm partition` says before training; 'cut "
-            "off' is the warning that none of these sees another of them: what the state remembers "
-            "are then numbers on their own, each of the input alone. A row fails where its mean "
-            f"error is more than {FAILS:g} times that of predicting the last value again.",
+            TEXT["terms"].format(seeds=seeds_of(found), fails=FAILS),
             _verdict(cases),
             _repairs(cases),
             *(f"## {task}\n\n{_table(task, cases)}" for task in STUDIED),
@@ -65,17 +60,14 @@ def _table(task: str, cases: Cases) -> str:
 
 
 def _verdict(cases: Cases) -> str:
-    failing = {case for case, summary in cases.items() if case.fails(summary)}
-    missed = [case.name for case in cases if case in failing and not case.warned]
+    failing = [case for case, summary in cases.items() if case.fails(summary)]
+    missed = [case.name for case in failing if not case.warned]
     false = [case.name for case in cases if case.warned and case not in failing]
-    text = (
-        f"{len(failing)} of {len(cases)} rows fail; the warning names "
-        f"{len(failing) - len(missed)} of them and {len(false)} others."
-    )
-    if missed:
-        text += f" Missed: {'; '.join(missed)}."
-    if false:
-        text += f" Warned of without failing: {'; '.join(false)}."
+    named, others = len(failing) - len(missed), len(false)
+    text = f"{len(failing)} of {len(cases)} rows fail; "
+    text += f"the warning names {named} of them and {others} others."
+    for what, names in (("Missed", missed), ("Warned of without failing", false)):
+        text += f" {what}: {'; '.join(names)}." if names else ""
     return text
 
 
@@ -105,13 +97,7 @@ def _repairs(cases: Cases) -> str:
     for task in STUDIED:
         errors = [row.mean() for case, row in cases.items() if (case.task, case.count) == (task, 1)]
         centric.append(f"{task} {np.mean(errors):.1e}")
-    return (
-        f"What repairs them, at what cost:\n\n{table(head, rows)}\n\n"
-        f"Means of the centric models: {', '.join(centric)}. Mixing keeps the blocks and the "
-        "qubits and adds a d_h x d_h matrix for each gate, on the rank that updates the cell: no "
-        "message more. Broadcast input gives every processor all of x; overlap lets neighbours "
-        "share entries of v: qubits more, and no weights beside theirs."
-    )
+    return TEXT["repairs"].format(table=table(head, rows), centric=", ".join(centric))
 
 
 def _draw(cases: Cases, path: Path) -> None:

@@ -9,7 +9,6 @@ cell, without trainable scales or re-uploading.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,39 +17,37 @@ from hpc_qlstm.analysis.partition_table import partition_table
 from hpc_qlstm.partition import NEVER
 from hpc_qlstm.studies.reproduce.paper import BASE
 from hpc_qlstm.studies.reproduce.report import Summary
-from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, dataset
+from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, dataset, shipped
 
 FAILS = 0.25
 
-STUDIED: dict[str, Settings] = {
-    "damped pendulum": {"data": {"task": "damped_pendulum", "window": 4}},
-    "Bessel J2": {"data": {"task": "bessel_j2", "window": 4}},
-}
-HIDDEN = (3, 5, 7)
-COUNTS = (2, 3, 4)
-STRATEGIES = ("contiguous", "strided", "broadcast_input", "overlap", "random")
+_SHIPPED = shipped("partitions")
+STUDIED: dict[str, Settings] = _SHIPPED["tasks"]
+TEXT: dict[str, str] = _SHIPPED["text"]
+HIDDEN, COUNTS, STRATEGIES = (_SHIPPED[key] for key in ("hidden", "counts", "strategies"))
 CENTRIC, MIXED = "centric", "contiguous, mixed"
 """The paper's partition with `model.mix`: the repair that keeps the blocks."""
 
 
-@dataclass(frozen=True)
 class Case:
-    """A row of the study with what is known of it before training.
+    """A row of the study with what is known of it before training, from its own settings.
 
     reached: hidden units that see the input within the window; warned: whether training warns that
     the model is cut off; qubits: in total; last_value: the test error of predicting the last value
     again.
     """
 
-    name: str
-    task: str
-    hidden: int
-    count: int
-    strategy: str
-    reached: int
-    warned: bool
-    qubits: int
-    last_value: float
+    def __init__(self, row: Row) -> None:
+        config, data = row.config, dataset(row.config)
+        table = partition_table(config, data)
+        steps = table.steps.min(axis=1)
+        self.name = row.name
+        self.task, _, _, self.strategy = row.name.split(", ", 3)
+        self.hidden, self.count = config.model.hidden_size, len(table.partitions)
+        self.reached = int(np.count_nonzero((steps != NEVER) & (steps <= config.data.window)))
+        self.warned = any("cut off" in warning for warning in table.warnings)
+        self.qubits = sum(part.qubits for part in table.partitions)
+        self.last_value = baselines(data)["last_value"]["mse"]
 
     def fails(self, summary: Summary) -> bool:
         """Whether what was trained fails, see FAILS."""
@@ -78,22 +75,3 @@ def _row(task: str, hidden: int, count: int, strategy: str, overrides: Sequence[
     }
     config = configured(overrides, BASE, STUDIED[task], split)
     return Row(f"{task}, hidden {hidden}, M = {count}, {strategy}", config)
-
-
-def case_of(row: Row) -> Case:
-    """What is known of a row before training, from its own settings."""
-    config, data = row.config, dataset(row.config)
-    task, _, _, strategy = row.name.split(", ", 3)
-    table = partition_table(config, data)
-    reached = table.steps.min(axis=1)
-    return Case(
-        row.name,
-        task,
-        config.model.hidden_size,
-        len(table.partitions),
-        strategy,
-        int(np.count_nonzero((reached != NEVER) & (reached <= config.data.window))),
-        any("cut off" in warning for warning in table.warnings),
-        sum(part.qubits for part in table.partitions),
-        baselines(data)["last_value"]["mse"],
-    )

@@ -54,21 +54,18 @@ class Summary:
         values = self.values(key)
         return float(values.std(ddof=1)) if values.size > 1 else 0.0
 
+    def statistics(self, key: str) -> dict[str, float]:
+        """What the JSON file says of one number over seeds."""
+        least, most = (float(each) for each in (self.values(key).min(), self.values(key).max()))
+        return {"mean": self.mean(key), "std": self.std(key), "min": least, "max": most}
+
     def to_dict(self, keys: Sequence[str]) -> dict[str, Any]:
         """The row as JSON: settings, statistics, and the keys of every seed."""
         return {
             "name": self.row.name,
             "published": dict(self.row.published),
             "config": self.row.config.to_dict(),
-            "statistics": {
-                key: {
-                    "mean": self.mean(key),
-                    "std": self.std(key),
-                    "min": float(self.values(key).min()),
-                    "max": float(self.values(key).max()),
-                }
-                for key in STATISTICS
-            },
+            "statistics": {key: self.statistics(key) for key in STATISTICS},
             "seeds": [{key: result[key] for key in keys} for result in self.results],
         }
 

@@ -18,6 +18,7 @@ from hpc_qlstm.studies.reproduce.rows import Row, Settings, configured, shipped
 SEEDS = 3
 AS_BEGUN = "as begun"
 TRIED = shipped("selection")
+TEXT: Mapping[str, str] = TRIED["text"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,10 @@ class Search:
         several = len(self.models) > 1
         rows = {g: [found[self.row(model, g)] for model in self.models] for g in self.tried}
         order = self.tried if several else sorted(rows, key=lambda given: rows[given][0].mean())
-        lines = [
-            (
-                (given or AS_BEGUN).replace("_", "\\_"),
-                *(f"{each.mean():.1e}" if several else each.error for each in rows[given]),
-            )
-            for given in order
-        ]
+        lines = []
+        for given in order:
+            errors = [f"{each.mean():.1e}" if several else each.error for each in rows[given]]
+            lines.append([(given or AS_BEGUN).replace("_", "\\_"), *errors])
         return table(("settings", *(self.models if several else ["validation error"])), lines)
 
 
@@ -84,22 +82,14 @@ def selection_rows(overrides: Sequence[str]) -> list[Row]:
 
 def selection_report(found: Found) -> Report:
     """A table for each task of the literature and for each of the paper's."""
-    fraction = TRIED["common"]["data"]["validation_fraction"]
+    fraction = 100 * TRIED["common"]["data"]["validation_fraction"]
     return Report(
         found,
         ("seed", "test_mse"),
-        "Every setting that was tried",
+        TEXT["title"],
         [
-            f"Errors on the validation tail, the last {100 * fraction:.0f} % of the training "
-            f"windows, mean (± standard deviation) over the seeds ({seeds_of(found)}), smallest "
-            "first; the test part is not looked at. The search for the literature's tasks began "
-            "with hidden size 6 on two processors with broadcast input, depth 2, Adam with a "
-            "learning rate of 0.02 and a cosine schedule, batches of 10, in order; a line says "
-            "what was changed. That for the tables began likewise.",
-            "The settings that are listed for NARMA-5 alone were tried after its test error had "
-            "been seen to be above the published one, read as an error in [-1, 1]; over three "
-            "seeds none was better on the validation tail, over six seeds the angles of 0.1 rad "
-            "were level with the choice, and it stayed.",
+            TEXT["how"].format(percent=fraction, seeds=seeds_of(found)),
+            TEXT["narma_5"],
             *(f"## {search.title}\n\n{search.table(found)}" for search in searches()),
         ],
     )

@@ -9,15 +9,11 @@ from pathlib import Path
 
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import on_root
+from hpc_qlstm.studies.reproduce import paper_report
 from hpc_qlstm.studies.reproduce.concentration import concentration_report, concentration_rows
 from hpc_qlstm.studies.reproduce.literature import literature_rows
 from hpc_qlstm.studies.reproduce.literature_report import literature_report
 from hpc_qlstm.studies.reproduce.paper import table_rows
-from hpc_qlstm.studies.reproduce.paper_report import (
-    losses_report,
-    predictions_report,
-    table_report,
-)
 from hpc_qlstm.studies.reproduce.partition_report import partitions_report
 from hpc_qlstm.studies.reproduce.partitions import partition_rows
 from hpc_qlstm.studies.reproduce.report import Found, Report, summaries
@@ -37,12 +33,12 @@ STUDIES: dict[str, Callable[[Sequence[str]], list[Row]]] = {
 """The rows of each study for given overrides."""
 
 TARGETS: dict[str, tuple[str, Callable[[Found], Report]]] = {
-    "table1": ("table1", partial(table_report, "table1")),
-    "fig3": ("table1", partial(losses_report, "fig3", "table1")),
-    "fig4": ("table1", partial(predictions_report, "fig4", "table1")),
-    "table2": ("table2", partial(table_report, "table2")),
-    "fig5": ("table2", partial(losses_report, "fig5", "table2")),
-    "fig6": ("table2", partial(predictions_report, "fig6", "table2")),
+    "table1": ("table1", partial(paper_report.table_report, "table1")),
+    "fig3": ("table1", partial(paper_report.losses_report, "fig3", "table1")),
+    "fig4": ("table1", partial(paper_report.predictions_report, "fig4", "table1")),
+    "table2": ("table2", partial(paper_report.table_report, "table2")),
+    "fig5": ("table2", partial(paper_report.losses_report, "fig5", "table2")),
+    "fig6": ("table2", partial(paper_report.predictions_report, "fig6", "table2")),
     "literature": ("literature", literature_report),
     "selection": ("selection", selection_report),
     "partitions": ("partitions", partitions_report),

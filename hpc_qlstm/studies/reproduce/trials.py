@@ -12,7 +12,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.studies import runner
 from hpc_qlstm.studies.reproduce.rows import Row, dataset
-from hpc_qlstm.studies.runner import Result, digest_of, numerics
+from hpc_qlstm.studies.runner import Result, changed, digest_of, numerics
 from hpc_qlstm.studies.training import trained_alone
 
 BAND = 0.05
@@ -89,14 +89,11 @@ def trials_of(study: str, rows: Iterable[Row], seeds: int) -> list[Trial]:
 
     Row by row: equal work lies side by side, so that ranks that take turns share it evenly.
     """
-    trials = []
-    for row in rows:
-        first = row.config.training.seed
-        for seed in range(first, first + seeds):
-            training = row.config.training.model_copy(update={"seed": seed})
-            config = row.config.model_copy(update={"training": training})
-            trials.append(Trial(study, row.name, config))
-    return trials
+    return [
+        Trial(study, row.name, changed(row.config, "training", seed=row.config.training.seed + k))
+        for row in rows
+        for k in range(seeds)
+    ]
 
 
 def settling_epoch(losses: Sequence[float]) -> int:

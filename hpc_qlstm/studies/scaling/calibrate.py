@@ -20,14 +20,7 @@ from hpc_qlstm.model import QLSTM
 from hpc_qlstm.parallel import Communicator, mpi_library, processor_name
 from hpc_qlstm.studies.scaling.machine import REST, LoadCosts, Machine, median_of
 from hpc_qlstm.studies.scaling.measure import measure
-from hpc_qlstm.studies.scaling.model import (
-    circuit_key,
-    compute_seconds,
-    message_seconds,
-    plan_of,
-    rest_terms,
-    step_work,
-)
+from hpc_qlstm.studies.scaling.model import circuit_key, plan_of, step_work
 from hpc_qlstm.studies.scaling.plan import Point, StepTrial
 from hpc_qlstm.studies.scaling.timing import call_seconds, circuit_curves, message_curves
 
@@ -86,10 +79,7 @@ def rest_config(setting: tuple[int, int, int, int, int], like: Config, ranks: in
             "engine": {"threads": max(1, like.engine.threads)},
             "data": {"task": "sine", "window": window},
             "training": {"batch_size": batch},
-            "parallel": {
-                "cell_update": like.parallel.cell_update,
-                "collectives": like.parallel.collectives,
-            },
+            "parallel": like.parallel.model_dump(include={"cell_update", "collectives"}),
         }
     )
 
@@ -113,18 +103,13 @@ def _measure_costs(
         }
         messages = message_curves(team) if team.size > 1 else (None, None)
         rounds.append(LoadCosts(team.size, call, curves, *messages))
-        steps.append([_step_seconds(team, config) for config in small])
+        trials = [StepTrial(Point(config, team.size), 0, 2, 20) for config in small]
+        steps.append([measure(trial, team)["step_seconds"]["median"] for trial in trials])
     for model in models:
         for engine in model.engines:
             engine.close()
     costs = median_of(rounds)
     return replace(costs, rest=_fit_rest(team, costs, small, np.median(steps, axis=0).tolist()))
-
-
-def _step_seconds(team: Communicator, config: Config) -> float:
-    trial = StepTrial(Point(config, team.size), 0, 2, 20)
-    seconds: float = measure(trial, team)["step_seconds"]["median"]
-    return seconds
 
 
 def _fit_rest(
@@ -134,8 +119,8 @@ def _fit_rest(
     terms, left = [], []
     for config, seconds in zip(small, steps, strict=True):
         work = step_work(config, *plan_of(config), team.size)
-        rest = seconds - compute_seconds(work, costs) - message_seconds(work, costs)
-        terms.append(np.array(rest_terms(work)) / seconds)
+        rest = seconds - work.compute_seconds(costs) - work.message_seconds(costs)
+        terms.append(np.array(work.rest_terms()) / seconds)
         left.append(max(rest, 0.0) / seconds)
     # Relative to the step: what is to be right is its prediction.
     found, _ = nnls(np.array(terms), np.array(left))

@@ -11,10 +11,10 @@ from hpc_qlstm import registry
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.run_directory import replace_text
-from hpc_qlstm.studies.runner import Job
+from hpc_qlstm.studies.runner import Job, digest_of
 from hpc_qlstm.studies.scaling.calibrate import measure_machine
 from hpc_qlstm.studies.scaling.machine import Machine, load_machine, machine_text, median_of
-from hpc_qlstm.studies.scaling.model import has_four_vqcs, hash_text
+from hpc_qlstm.studies.scaling.model import has_four_vqcs
 from hpc_qlstm.studies.scaling.plan import Point
 
 
@@ -40,7 +40,7 @@ class Costs:
         """Of a study of these points. root: where studies keep theirs."""
         configs = {_circuits_text(point.config): point.config for point in points}
         ranks = sorted({point.ranks for point in points})
-        folder = root / hash_text(json.dumps([sorted(configs), ranks]))
+        folder = root / digest_of([sorted(configs), ranks])[:8]
         return cls(folder, list(configs.values()), ranks)
 
     def measure(self, job: Job, when: str) -> None:
@@ -49,10 +49,10 @@ class Costs:
         if not configs:
             return
         machine = measure_machine(job.comm, configs, self.ranks, job.say)
+        path = self.folder / f"machine-{job.share[0]}-{when}.json"
 
         def store() -> None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f"machine-{job.share[0]}-{when}.json"
             replace_text(path, machine_text(machine))
 
         job.write(store)
@@ -75,9 +75,8 @@ def stored_machine(folder: Path) -> tuple[Machine | None, list[str]]:
 
 def _circuits_text(config: Config) -> str:
     """Equal for configurations whose circuits cost the same, and are measured once."""
-    batch = config.training.batch_size
     parts = config.model_dump(include={"model", "partition", "engine", "data"}, mode="json")
-    return json.dumps([parts, batch], sort_keys=True)
+    return json.dumps([parts, config.training.batch_size], sort_keys=True)
 
 
 def _shape(machine: Machine) -> object:

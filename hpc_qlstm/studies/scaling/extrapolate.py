@@ -38,26 +38,14 @@ class Extrapolated:
 
     def cells(self) -> dict[str, str]:
         """Its text by the table's columns."""
-        step = self.best.step
-        return {
-            "P": str(self.ranks),
-            "grid": self.best.name,
-            "cell_update": self.best.cell_update,
-            "ms a step": f"{1e3 * step.total:.4g}",
-            "efficiency": f"{self.efficiency:.2f}",
-            "circuits ms": f"{1e3 * step.compute:.4g}",
-            "messages ms": f"{1e3 * step.communication:.4g}",
-            "rest ms": f"{1e3 * step.rest:.4g}",
-            "communication %": f"{100 * self.communication_share:.1f}",
-        }
+        best = self.best.cells()
+        parts = {f"{part} ms": best.pop(part) for part in ("circuits", "messages", "rest")}
+        parts["communication %"] = f"{100 * self.communication_share:.1f}"
+        return {"P": str(self.ranks), **best, "efficiency": f"{self.efficiency:.2f}", **parts}
 
 
 def extrapolate(
-    kind: str,
-    config: Config,
-    ranks: Sequence[int],
-    machine: Machine,
-    interconnect: Interconnect,
+    kind: str, config: Config, ranks: Sequence[int], machine: Machine, network: Interconnect
 ) -> tuple[list[Extrapolated], list[str]]:
     """The best grid for each number of ranks, and notes on those that fit none.
 
@@ -68,7 +56,7 @@ def extrapolate(
     notes = []
     for count in ranks:
         try:
-            best = ranked_grids(grown(kind, config, count), count, machine, interconnect)[0]
+            best = ranked_grids(grown(kind, config, count), count, machine, network)[0]
         except InputError as error:
             notes.append(f"P = {count} is left out: {error}")
             continue

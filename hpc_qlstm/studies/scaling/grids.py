@@ -11,12 +11,13 @@ from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.parallel.grid import allowed_replicas
+from hpc_qlstm.studies.runner import changed
 from hpc_qlstm.studies.scaling.calibrate import measure_machine
 from hpc_qlstm.studies.scaling.costs import predictable
 from hpc_qlstm.studies.scaling.interconnect import SHARED_MEMORY, Interconnect, load_interconnect
 from hpc_qlstm.studies.scaling.machine import Machine, load_machine
 from hpc_qlstm.studies.scaling.model import PREDICTED, StepPrediction, plan_of, predict_step
-from hpc_qlstm.studies.scaling.plan import changed, with_threads
+from hpc_qlstm.studies.scaling.plan import with_threads
 
 UPDATES = ("root", "replicated")
 PARTS = {"compute": "circuits", "communication": "messages", "rest": "what is neither"}
@@ -123,19 +124,16 @@ def compare_grids(
         chosen = with_threads(config, max(1, (os.cpu_count() or 1) // of_node))
         machine, where = measure_machine(SerialCommunicator(), [chosen], [1]), "timed here"
     measured = machine.with_ranks(ranks).allgather is not None
-    inside = "as measured" if measured else f"of {SHARED_MEMORY}"
-    between = f"messages {inside}"
+    messages = inside = "as measured" if measured else f"of {SHARED_MEMORY}"
     if network is not None:
-        between = f"messages of {network.name}"
-        between += f", in a node {inside}" if of_node > 1 else ""
+        messages = f"of {network.name}" + (f", in a node {inside}" if of_node > 1 else "")
     candidates = ranked_grids(chosen, ranks, machine, network)
-    sentences = [
-        reason(candidates, chosen.engine.threads),
-        f"to set: {candidates[0].settings}",
-    ]
+    best = candidates[0].settings
+    sentences = [reason(candidates, chosen.engine.threads), f"to set: {best}"]
     if of_node > machine.cores:
         sentences.append(f"{of_node} ranks share the {machine.cores} cores of a node: take fewer")
-    title = f"grids of {ranks} rank{'s' if ranks > 1 else ''}, predicted ({where}, {between})"
+    title = f"grids of {ranks} rank{'s' if ranks > 1 else ''}"
+    title += f", predicted ({where}, messages {messages})"
     return Comparison(title, [each.cells() for each in candidates], sentences)
 
 

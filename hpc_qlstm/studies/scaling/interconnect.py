@@ -37,24 +37,23 @@ class Interconnect(Section):
 
     def allgather(self, ranks: int, part: float) -> float:
         """Seconds of an Allgather over nodes filled with ranks; part: bytes of each rank."""
-        nodes = -(-ranks // self.ranks_per_node)
-        if nodes == 1:
-            return 0.0
-        rounds = math.ceil(math.log2(nodes))
+        nodes, rounds = self._nodes(ranks)
         crossing = (nodes - 1) * min(ranks, self.ranks_per_node) * part
         return rounds * self.latency + crossing / self.bandwidth
 
     def bcast(self, ranks: int, size: float) -> float:
         """Seconds of a Bcast of `size` bytes: a binomial tree, or, where that is less, a scatter
         and an Allgather."""
-        nodes = -(-ranks // self.ranks_per_node)
-        if nodes == 1:
-            return 0.0
-        rounds = math.ceil(math.log2(nodes))
+        nodes, rounds = self._nodes(ranks)
         tree = rounds * (self.latency + size / self.bandwidth)
         halves = (rounds + nodes - 1) * self.latency
         pipelined = halves + 2 * (nodes - 1) / nodes * size / self.bandwidth
         return min(tree, pipelined)
+
+    def _nodes(self, ranks: int) -> tuple[int, int]:
+        """How many nodes ranks fill, and rounds of a tree over them; a single node has none."""
+        nodes = -(-ranks // self.ranks_per_node)
+        return nodes, math.ceil(math.log2(nodes))
 
 
 SHARED_MEMORY = "shared-memory"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import InputError
@@ -19,35 +18,26 @@ SAVED = 0.25
 efficiency of two thirds from one doubling to the next."""
 
 
-@dataclass(frozen=True)
 class Limits:
     """Of the numbers of ranks that a configuration was extrapolated to, in ascending order: the
     first, the most that are worth adding, those with the shortest step, and the first on which
     communication takes more than half of the step, if any."""
 
-    first: Extrapolated
-    worth: Extrapolated
-    fastest: Extrapolated
-    half: Extrapolated | None
-
-
-def limits_of(found: Sequence[Extrapolated]) -> Limits:
-    """The limits among extrapolated numbers of ranks, in ascending order."""
-    worth = found[0]
-    for each in found[1:]:
-        doublings = math.log2(each.ranks / worth.ranks)
-        if each.seconds > worth.seconds * (1.0 - SAVED) ** doublings:
-            break
-        worth = each
-    fastest = min(found, key=lambda each: each.seconds)
-    half = next((each for each in found if each.communication_share > 0.5), None)
-    return Limits(found[0], worth, fastest, half)
+    def __init__(self, found: Sequence[Extrapolated]) -> None:
+        self.first = self.worth = found[0]
+        for each in found[1:]:
+            doublings = math.log2(each.ranks / self.worth.ranks)
+            if each.seconds > self.worth.seconds * (1.0 - SAVED) ** doublings:
+                break
+            self.worth = each
+        self.fastest = min(found, key=lambda each: each.seconds)
+        self.half = next((each for each in found if each.communication_share > 0.5), None)
 
 
 def limit_sentences(found: Sequence[Extrapolated], kind: str) -> list[str]:
     """Where communication passes half of the step and, where only the ranks grow, up to where they
     are worth adding."""
-    limits = limits_of(found)
+    limits = Limits(found)
     half = f"communication stays below half of the step up to P = {found[-1].ranks}"
     if limits.half is not None:
         half = f"communication passes half of the step at P = {limits.half.ranks}"
@@ -59,11 +49,7 @@ def limit_sentences(found: Sequence[Extrapolated], kind: str) -> list[str]:
 
 
 def compare_limits(
-    config: Config,
-    vary: Sequence[str],
-    ranks: Sequence[int],
-    machine: Machine,
-    interconnect: Interconnect,
+    config: Config, vary: Sequence[str], ranks: Sequence[int], machine: Machine, net: Interconnect
 ) -> list[dict[str, str]]:
     """The limits of strong scaling of every combination of "section.key=value,value": the rows of a
     table, by column.
@@ -74,11 +60,11 @@ def compare_limits(
     rows = []
     for chosen, variant in varied(config, vary):
         try:
-            found, _ = extrapolate("strong", chosen, ranks, machine, interconnect)
+            found, _ = extrapolate("strong", chosen, ranks, machine, net)
         except InputError as error:
             raise InputError(f"{variant}: {error}") from None
         model, steps = plan_of(chosen)
-        limits = limits_of(found)
+        limits = Limits(found)
         first = limits.first
         rows.append(
             {

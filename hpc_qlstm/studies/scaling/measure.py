@@ -16,8 +16,8 @@ from hpc_qlstm.distributed.rank_reports import SHARES
 from hpc_qlstm.parallel import Communicator, mpi_library, on_root, processor_name
 from hpc_qlstm.runs.checkpoint_format import package_versions
 from hpc_qlstm.runs.metrics import Record
-from hpc_qlstm.studies.runner import Result
-from hpc_qlstm.studies.scaling.plan import StepTrial, changed, spread
+from hpc_qlstm.studies.runner import Result, changed
+from hpc_qlstm.studies.scaling.plan import StepTrial, spread
 from hpc_qlstm.training.trainer import Trainer
 
 COMPARED = 3
@@ -67,6 +67,9 @@ def measure(
     trainer.model.free()
     history, grid = trainer.state.history, trainer.model.grid
     partition = trainer.model.model.partition
+    losses = {"batches": batches}
+    losses |= {part: [record[f"{part}_loss"] for record in history] for part in ("train", "test")}
+    machine = {"processor": processor_name(), "cores": os.cpu_count() or 1}
     return {
         "title": trial.title,
         "ranks": comm.size,
@@ -79,18 +82,10 @@ def measure(
         "repeat": trial.repeat,
         "step_seconds": {**spread(steps), "count": len(steps)} if trial.timed else {},
         "slowest": _slowest(history[1:]) if trial.timed else {},
-        "losses": {
-            "batches": [float(loss).hex() for loss in batches],
-            "train": [float(record["train_loss"]).hex() for record in history],
-            "test": [float(record["test_loss"]).hex() for record in history],
-        },
+        "losses": {name: [float(loss).hex() for loss in each] for name, each in losses.items()},
         "warnings": setup.warnings,
         "hosts": len(set(comm.allgather_object(socket.gethostname()))),
-        "machine": {
-            "processor": processor_name(),
-            "cores": os.cpu_count() or 1,
-            "mpi": mpi_library(comm),
-        },
+        "machine": {**machine, "mpi": mpi_library(comm)},
         "versions": package_versions(),
     }
 

@@ -14,8 +14,6 @@ are those of an interconnect, added to what they take inside a node.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from hpc_qlstm.distributed.messages import Message, MessagePlan, message_plan
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.cost import partition_costs
+from hpc_qlstm.studies.runner import digest_of
 from hpc_qlstm.studies.scaling.interconnect import Interconnect, shared_memory
 from hpc_qlstm.studies.scaling.machine import Curve, LoadCosts, Machine
 from hpc_qlstm.studies.scaling.plan import with_threads
@@ -70,16 +69,44 @@ class StepWork:
         """The largest share of the batch that a group has."""
         return max(self.plan.samples(self.batch))
 
+    def rest_terms(self) -> list[float]:
+        """What each of REST is multiplied with."""
+        model, samples = self.plan.model, self.samples
+        each = self.steps * samples * model.hidden_size
+        terms = 1, self.steps, each, samples * self.own_weights, model.layout.size
+        return [float(term) for term in terms]
+
+    def compute_seconds(self, costs: LoadCosts) -> float:
+        """Seconds in circuits. Raises KeyError for a circuit that was not measured."""
+        total, samples = 2 * costs.call, self.samples
+        for key in self.circuits:
+            curves = costs.circuits[key]
+            total += curves["forward"].at(samples) + curves["reverse"].at(samples)
+        return self.steps * total
+
+    def message_seconds(self, costs: LoadCosts, interconnect: Interconnect | None = None) -> float:
+        """Seconds in collectives: in each time step those of the group with most samples, and once
+        those of all."""
+
+        def added(messages: Sequence[Message], total: float = 0.0) -> float:
+            for kind in ("allgather", "bcast"):
+                same = [each for each in messages if each.kind == kind]
+                total += sum(each.count * _seconds(each, costs, interconnect) for each in same)
+            return total
+
+        once = [self.plan.gradients(self.batch), self.plan.weights()]
+        return added(once, self.steps * added(self.plan.sweep(self.samples, 1)))
+
 
 def circuit_key(circuit: Circuit, config: Config, m: int = 0) -> str:
     """Equal for circuits of partitions m that take the same time: all that decides it."""
     engine = config.engine.of_partition(m)
     settings = engine.model_dump(mode="json", exclude={"threads", "backends"})
-    how = json.dumps([settings, config.model.affine], sort_keys=True)
     gates = "".join(f"{gate.name}{'' if gate.angle is None else 'a'}" for gate in circuit.gates)
     place = f"{circuit.qubits}q {circuit.features}f {circuit.outputs}o {circuit.weight_count}w"
-    place = f"{place} {len(circuit.gates)}g {hash_text(gates)}"
-    return f"{place} {engine.name} {hash_text(how)} {max(1, engine.threads)}t"
+    how = digest_of([settings, config.model.affine])[:8]
+    place = f"{place} {len(circuit.gates)}g {digest_of(gates)[:8]}"
+    return f"{place} {engine.name} {how} {max(1, engine.threads)}t"
 
 
 def _keys(config: Config, model: QLSTM, block: range) -> tuple[str, ...]:
@@ -89,12 +116,6 @@ def _keys(config: Config, model: QLSTM, block: range) -> tuple[str, ...]:
     circuits = {id(model.circuits[m]): model.circuits[m] for m in block}
     keys = {name: circuit_key(circuit, config) for name, circuit in circuits.items()}
     return tuple(keys[id(model.circuits[m])] for m in block)
-
-
-@lru_cache(maxsize=1024)
-def hash_text(text: str) -> str:
-    """A few letters that stand for a long text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def has_four_vqcs(config: Config) -> bool:
@@ -113,38 +134,6 @@ def step_work(config: Config, model: QLSTM, steps: int, ranks: int) -> StepWork:
     own = model.layout.section(block)
     keys = _keys(config, model, block)
     return StepWork(plan, config.training.batch_size, steps, keys, own.stop - own.start)
-
-
-def rest_terms(work: StepWork) -> list[float]:
-    """What each of REST is multiplied with."""
-    model, samples = work.plan.model, work.samples
-    each = work.steps * samples * model.hidden_size
-    terms = 1, work.steps, each, samples * work.own_weights, model.layout.size
-    return [float(term) for term in terms]
-
-
-def compute_seconds(work: StepWork, costs: LoadCosts) -> float:
-    """Seconds in circuits. Raises KeyError for a circuit that was not measured."""
-    total, samples = 2 * costs.call, work.samples
-    for key in work.circuits:
-        curves = costs.circuits[key]
-        total += curves["forward"].at(samples) + curves["reverse"].at(samples)
-    return work.steps * total
-
-
-def message_seconds(
-    work: StepWork, costs: LoadCosts, interconnect: Interconnect | None = None
-) -> float:
-    """Seconds in collectives: of the group with most samples in each time step, and once of all."""
-
-    def added(messages: Sequence[Message], total: float = 0.0) -> float:
-        for kind in ("allgather", "bcast"):
-            same = [each for each in messages if each.kind == kind]
-            total += sum(each.count * _seconds(each, costs, interconnect) for each in same)
-        return total
-
-    once = [work.plan.gradients(work.batch), work.plan.weights()]
-    return added(once, work.steps * added(work.plan.sweep(work.samples, 1)))
 
 
 def _seconds(message: Message, costs: LoadCosts, interconnect: Interconnect | None) -> float:
@@ -185,14 +174,14 @@ def predict_step(
     turns = 1.0 if interconnect else max(1.0, ranks / machine.cores)
     turns /= max(1.0, costs.ranks / machine.cores)  # measured while these took turns
     try:
-        compute = turns * compute_seconds(work, costs)
+        compute = turns * work.compute_seconds(costs)
     except KeyError as error:
         raise InputError(
             f"the machine's file has no times of the circuit {error}; hpc-qlstm scaling measures "
             "those of its configuration, and of what it is told to --vary"
         ) from None
-    rest = sum(a * b for a, b in zip(rest_terms(work), costs.rest.values(), strict=True))
-    grid, communication = work.plan.grid, message_seconds(work, costs, interconnect)
+    rest = sum(a * b for a, b in zip(work.rest_terms(), costs.rest.values(), strict=True))
+    grid, communication = work.plan.grid, work.message_seconds(costs, interconnect)
     return StepPrediction((grid.replicas, grid.group_size), compute, communication, turns * rest)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from hpc_qlstm.config_io import load_config
 from hpc_qlstm.distributed.rank_reports import SHARES
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.parallel import process_grid
-from hpc_qlstm.studies.runner import Result, Trial, digest_of, numerics
+from hpc_qlstm.studies.runner import Result, Trial, changed, digest_of, numerics
 
 _FORMAT = 1
 """Of a stored trial; those of another format are measured anew."""
@@ -122,12 +122,6 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Their median, the least and the largest."""
     return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
-
-
-def changed(config: Config, section: str, **keys: Any) -> Config:
-    """The configuration with other values in a section; they are not checked."""
-    values = getattr(config, section).model_copy(update=keys)
-    return config.model_copy(update={section: values})
 
 
 def variants(vary: Sequence[str]) -> Iterator[list[str]]:

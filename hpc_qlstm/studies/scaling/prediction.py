@@ -66,16 +66,12 @@ def predict_scaling(
 
 
 def predict_limits(
-    config: Config,
-    vary: Sequence[str],
-    ranks: Sequence[int],
-    machine: Machine,
-    network: Interconnect,
+    config: Config, vary: Sequence[str], ranks: Sequence[int], machine: Machine, net: Interconnect
 ) -> Prediction:
     """Up to where ranks are worth adding, for all combinations of values. Raises InputError as
     `compare_limits` does."""
-    rows = compare_limits(config, vary, ranks, machine, network)
-    return Prediction("worth-adding", "Ranks worth adding", network, rows, remark=_REMARK)
+    rows = compare_limits(config, vary, ranks, machine, net)
+    return Prediction("worth-adding", "Ranks worth adding", net, rows, remark=_REMARK)
 
 
 def _draw(kind: str, found: Sequence[Extrapolated], path: Path, title: str) -> None:

@@ -57,9 +57,8 @@ def write(
     bits = "; ".join(differing) or bits
     config = rows[0].config
     size = "M = P" if kind == "weak-partitions" else f"M = {partitions(config)}"
-    batch = (
-        f"of {config.training.batch_size}" if kind != "weak-samples" else "grow with the replicas"
-    )
+    fixed = f"of {config.training.batch_size}"
+    batch = "grow with the replicas" if kind == "weak-samples" else fixed
     title = f"{kind} scaling: {config.data.source}, {size}, batches {batch}"
     content = {
         "kind": kind,
@@ -92,7 +91,4 @@ def write(
 
 def _distinct(items: Iterable[T]) -> list[T]:
     """Each item once, in the order in which they come first."""
-    found: list[T] = []
-    for item in items:
-        found += [] if item in found else [item]
-    return found
+    return list({json.dumps(item, sort_keys=True): item for item in items}.values())

@@ -52,18 +52,16 @@ def scaling(wanted: Wanted, config: Config, job: Job) -> Outcome:
     points, trials, notes = on_root(comm, lambda: _plan(wanted, config, comm.size, threads))
     for note in notes:
         job.say(note)
-    costs = Costs.of(job.folder / "costs", points)
+    costs = Costs.of(job.folder / "costs", points if wanted.model else ())
 
     def compute(own: Sequence[StepTrial], store: Store, watch: StopWatch) -> None:
         if own:
             with Watchdog(comm, config.parallel.watchdog):
                 # Before and after: what the machine does in between is what the model is held
                 # against.
-                if wanted.model:
-                    costs.measure(job, "before")
+                costs.measure(job, "before")
                 _measure_all(own, store, watch, job)
-                if wanted.model:
-                    costs.measure(job, "after")
+                costs.measure(job, "after")
 
     # Whole repeats: the numbers of ranks that are compared are measured by the same job.
     results = complete(job, trials, compute, turn=lambda k: trials[k].repeat, verb="measure")
@@ -72,7 +70,7 @@ def scaling(wanted: Wanted, config: Config, job: Job) -> Outcome:
     measured = list(zip(trials, results, strict=True))
 
     def finish() -> Outcome:
-        machine, unusable = stored_machine(costs.folder) if wanted.model else (None, [])
+        machine, unusable = stored_machine(costs.folder)
         if machine is not None:
             replace_text(job.folder / "machine.json", machine_text(machine))
         rows = make_rows(wanted.kind, points, measured, partial(_predicted, machine))
