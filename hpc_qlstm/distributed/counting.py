@@ -67,7 +67,5 @@ class LocalCounter:
         return executions - self._start[0], calibrations - self._start[1]
 
     def _now(self) -> tuple[int, int]:
-        engines = self._engines
-        if len(engines) == 1:
-            return engines[0].executions, engines[0].calibrations
-        return sum(e.executions for e in engines), sum(e.calibrations for e in engines)
+        executions = sum(engine.executions for engine in self._engines)
+        return executions, sum(engine.calibrations for engine in self._engines)

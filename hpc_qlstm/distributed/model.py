@@ -122,7 +122,7 @@ class DistributedModel:
                 y[samples],
                 x.shape[0],
                 Place((self._seed, TRAINING, *key), mine[0]),
-                self._cuts(mine[-1] - mine[0]),
+                batch_cuts(mine[-1] - mine[0]) if self.overlap and self.can_overlap else [],
             )
             rows = self._local.gradients(flat, part, with_expectations=with_expectations)
             expectations = rows.expectations
@@ -145,11 +145,8 @@ class DistributedModel:
         if self.grid.replicas == 1:
             pack_sums(part.loss, part.shared, part.partitions, bounds, HEAD, send[0])
             return
-        for column, rows in (
-            (0, part.loss[:, None]),
-            (HEAD, part.shared),
-            (self._sections_begin, part.partitions),
-        ):
+        parts = {0: part.loss[:, None], HEAD: part.shared, self._sections_begin: part.partitions}
+        for column, rows in parts.items():
             send[: len(bounds) - 1, column : column + rows.shape[1]] = block_sums(rows, bounds)
 
     def predict(
@@ -196,14 +193,12 @@ class DistributedModel:
         self.comm.allgather(send, receive)
         values = []
         for position, block in enumerate(self.grid.blocks):
+            rows = [receive[r * size + position, :, :n] for r, n in enumerate(counts) if n]
             begin = 0
-            for m in block:
-                columns = slice(begin, begin + parts.outputs[m])
-                begin = columns.stop
-                pieces = [
-                    receive[r * size + position, :, :n, columns] for r, n in enumerate(counts) if n
-                ]
+            for width in parts.outputs[block.start : block.stop]:
+                pieces = [row[:, :, begin : begin + width] for row in rows]
                 values.append(np.concatenate(pieces, axis=1))
+                begin += width
         return values
 
     def check_collectives(self) -> None:
@@ -244,10 +239,6 @@ class DistributedModel:
         self.comm.allgather(send, receive)
         roots, counts = receive[:: self.grid.group_size], self.plan.samples(x.shape[0])
         return np.concatenate([rows[:n] for rows, n in zip(roots, counts, strict=True)])
-
-    def _cuts(self, samples: int) -> list[int]:
-        """Where the samples of this rank are cut, for messages to travel during computation."""
-        return batch_cuts(samples) if self.overlap and self.can_overlap else []
 
     def _add_blocks(
         self, received: Float, bounds: Bounds, shape: tuple[int, ...]

@@ -52,12 +52,8 @@ class RunContent:
 
 def snapshot(state: State, optimizer: Optimizer, run: RunContent) -> Snapshot:
     """The whole state, copied, to be made a checkpoint later."""
-    copied = replace(
-        state,
-        weights=state.weights.copy(),
-        losses=list(state.losses),
-        history=list(state.history),
-    )
+    weights, losses, history = state.weights.copy(), [*state.losses], [*state.history]
+    copied = replace(state, weights=weights, losses=losses, history=history)
     arrays = {name: array.copy() for name, array in optimizer.state.items()}
     make = partial(_checkpoint, copied, arrays, optimizer.steps, run)
     return Snapshot((state.epoch, state.batch), state.best_epoch, make)

@@ -191,12 +191,10 @@ class Trainer:
     def _run(self) -> RunContent:
         """What all checkpoints of a run have in common: the configuration, and the data."""
         scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
-        data = {
-            "fingerprint": self.data.fingerprint,
-            "circuits": circuits_fingerprint(self._circuits),
-        }
+        circuits = circuits_fingerprint(self._circuits)
+        data = {"fingerprint": self.data.fingerprint, "circuits": circuits}
         for name, scaler in scalers.items():
-            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
+            data |= {f"{name}.offset": scaler.offset, f"{name}.factor": scaler.factor}
         layout = self.model.model.layout
         return RunContent(config_text(self.config), data, layout, self._training.seed)
 
