@@ -127,14 +127,9 @@ def resume(
 def locked(run: RunDirectory, comm: Communicator) -> Iterator[list[str]]:
     """Hold the run directory's lock on rank 0; gives warnings. Collective; raises InputError."""
     lock = RunLock(run.lock)
-
-    def acquire() -> list[str]:
-        lock.acquire()
-        return [lock.warning] if lock.warning else []
-
-    warnings = on_root(comm, acquire)
+    warning = on_root(comm, lambda: lock.acquire().warning)
     try:
-        yield warnings
+        yield [warning] if warning else []
     finally:
         lock.release()
 
