@@ -73,7 +73,8 @@ class MessagePlan:
     """The messages of a model on a grid of ranks.
 
     replicated: every rank updates the cell, instead of rank 0 of each group alone. In the methods
-    `samples` are those that go through the time steps of one group together, `batch` those of all.
+    `batch` counts the samples of all groups, `samples` those that go through the time steps of one
+    group together; `steps` are time steps.
     """
 
     model: QLSTM
@@ -96,7 +97,7 @@ class MessagePlan:
         return [0, *(self.model.layout.section(block).stop for block in self.grid.blocks)]
 
     def outputs(self, sets: int, samples: int, count: int = 1) -> Message:
-        """Outputs of so many VQCs of each partition."""
+        """Outputs of `sets` VQCs of each partition."""
         width = max(self.counts)
         return _message("allgather", self.grid.group_size, sets, samples, width, count=count)
 
@@ -134,7 +135,7 @@ class MessagePlan:
         return _message("allgather", self.ranks, samples, *looked_at, width)
 
     def sweep(self, samples: int, steps: int, *, back: bool = True) -> list[Message]:
-        """Of one group in so many time steps, and on the way back."""
+        """The messages of one group in all time steps; back: of the reverse sweep too."""
         gates, extra = len(LSTM_GATES), 0
         if self.model.extra_circuits:  # one VQC's but in the last step, and the readout's
             extra = steps - 1 + (steps if self.model.sequence else 1)
@@ -153,7 +154,7 @@ class MessagePlan:
         return found
 
     def training(self, batch: int, steps: int, *, overlap: bool = False) -> list[Message]:
-        """Of a training step; overlap: the samples of a group are cut, see `batch_cuts`."""
+        """The messages of a training step; overlap: samples are cut, see `batch_cuts`."""
         found = [self.gradients(batch), self.weights()]
         for samples in filter(None, self.samples(batch)):
             cuts = batch_cuts(samples) if overlap else []
@@ -162,7 +163,7 @@ class MessagePlan:
         return found
 
     def evaluation(self, batch: int, steps: int) -> list[Message]:
-        """Of the predictions for so many windows at a time."""
+        """The messages of predictions for a batch of windows."""
         found = [self.predictions(batch, steps)]
         for samples in filter(None, self.samples(batch)):
             found += self.sweep(samples, steps, back=False)
@@ -175,7 +176,7 @@ class MessagePlan:
         return [part[-1] - part[0] for part in parts]
 
     def _sums(self, values: Sequence[int]) -> list[int]:
-        """Of what is said of each partition, over those of each rank of a group."""
+        """From a number for each partition to its sum for each rank of a group."""
         return [sum(values[block.start : block.stop]) for block in self.grid.blocks]
 
 
