@@ -28,6 +28,7 @@ def gather_info(comm: Communicator) -> tuple[list[Row], list[tuple[str, ...]]]:
     ranks = [(str(rank), *row) for rank, row in enumerate(comm.allgather_object(own))]
     if comm.rank:
         return [], ranks
+    gpus = (f"{gpu.device}: {gpu.model} {gpu.uuid}".rstrip() for gpu in visible_gpus())
     rows = [
         ("machine", f"{platform.machine()}, {platform.system()} {platform.release()}"),
         ("processors", f"{os.cpu_count()} ({processor_name()})"),
@@ -35,7 +36,7 @@ def gather_info(comm: Communicator) -> tuple[list[Row], list[tuple[str, ...]]]:
         ("MPI library", _or_reason(library_version)),
         ("native kernel", _or_reason(_kernel)),
         ("Aer devices", _or_reason(_aer_devices)),
-        ("GPUs", _gpus()),
+        ("GPUs", "; ".join(gpus) or "none"),
     ]
     return rows, ranks
 
@@ -57,11 +58,6 @@ def _aer_devices() -> str:
     from hpc_qlstm.engines.aer import available_devices
 
     return ", ".join(available_devices())
-
-
-def _gpus() -> str:
-    found = visible_gpus()
-    return "; ".join(f"{gpu.device}: {gpu.model} {gpu.uuid}".rstrip() for gpu in found) or "none"
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 
-import numpy as np
-
-from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines import Engine
 
 
@@ -25,19 +22,6 @@ class CircuitCounts:
             self.evaluation + other.evaluation,
             self.calibration + other.calibration,
         )
-
-    def to_dict(self) -> dict[str, int]:
-        """The counts by name, as in metrics.jsonl."""
-        return asdict(self)
-
-    def to_array(self) -> Float:
-        """The counts as a checkpoint has them."""
-        return np.array(astuple(self), dtype=np.float64)
-
-    @classmethod
-    def from_array(cls, values: Float) -> CircuitCounts:
-        """From a checkpoint."""
-        return cls(*(int(value) for value in values))
 
 
 class LocalCounter:
@@ -60,11 +44,6 @@ class LocalCounter:
         return CircuitCounts(
             trained - self._start[0], executions - trained, calibrations - self._start[1]
         )
-
-    def so_far(self) -> tuple[int, int]:
-        """Circuits of training, and of calibration, in an epoch that is not evaluated yet."""
-        executions, calibrations = self._now()
-        return executions - self._start[0], calibrations - self._start[1]
 
     def _now(self) -> tuple[int, int]:
         executions = sum(engine.executions for engine in self._engines)

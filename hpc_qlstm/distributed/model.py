@@ -67,9 +67,7 @@ class DistributedModel:
         collectives: Kind = "blocking",
         seed: int = 0,
     ) -> None:
-        self.model = model
-        self.comm = comm
-        self.grid = grid
+        self.model, self.comm, self.grid, self.local = model, comm, grid, local
         self.plan = MessagePlan(model, grid, replicated)
         self.group = comm.split(grid.replica) if grid.replicas > 1 else comm
         self.overlap = False
@@ -78,7 +76,6 @@ class DistributedModel:
         self._exchange: Exchange = model.local_exchange()
         if grid.group_size > 1:
             self._exchange = GroupExchange(self.group, self.plan, collectives)
-        self.local = local
         self._local = model.local_model(local, self._exchange)
         self._seed = seed
         self._sections_begin = HEAD + model.layout.shared.stop - model.layout.shared.start

@@ -35,8 +35,7 @@ class Watchdog:
     def __init__(
         self, comm: Communicator, limit: float, end: Callable[[], None] | None = None
     ) -> None:
-        self._comm = comm
-        self._limit = limit
+        self._comm, self._limit = comm, limit
         self._end = end or self._abort
         self._period = min(_MOST_PERIOD, limit / 4)
         self._stop = threading.Event()

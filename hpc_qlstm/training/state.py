@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -67,7 +67,7 @@ def restored(stored: Checkpoint, layout: WeightLayout) -> State:
         stored.epoch,
         stored.batch,
         progress["losses"].tolist() if stored.batch else [],
-        CircuitCounts.from_array(progress["circuits"]) if progress else CircuitCounts(),
+        CircuitCounts(*map(int, progress["circuits"])) if progress else CircuitCounts(),
         progress.get("diagnostics", np.empty(0)),
         layout.flatten(stored.best),
         stored.best_epoch,
@@ -85,7 +85,7 @@ def _checkpoint(
         batch=state.batch,
         progress={
             "losses": np.array(state.losses),
-            "circuits": state.counts.to_array(),
+            "circuits": np.array(astuple(state.counts), dtype=np.float64),
             "diagnostics": state.diagnostics,
         },
         weights=run.layout.views(state.weights),

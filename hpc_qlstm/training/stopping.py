@@ -7,6 +7,7 @@ same batch, write a checkpoint together and end with exit code 75.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -58,9 +59,8 @@ class StopWatch:
         self._signals = [signal.Signals[f"SIG{name}"] for name in settings.signals]
         self._folder = folder
         self._end = _end_time(settings, started or _process_start(), environment)
-        if self._end is not None:
-            # From now on by a clock that nobody sets.
-            self._end += time.monotonic() - time.time()
+        # From now on by a clock that nobody sets.
+        self._end += time.monotonic() - time.time()
         self._earlier: dict[int, Any] = {}
         self.caught = ""
         """The name of the signal that this rank got, or nothing."""
@@ -88,10 +88,9 @@ class StopWatch:
             return SIGNAL
         if self._folder is None:
             return NOTHING
-        if self._end is not None:
-            needed = 2.0 * (self._longest_step + self._longest_checkpoint) + _RESERVE
-            if now + needed >= self._end:
-                return WALLTIME
+        needed = 2.0 * (self._longest_step + self._longest_checkpoint) + _RESERVE
+        if now + needed >= self._end:
+            return WALLTIME
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY
             if (self._folder / STOP_FILE).exists():
@@ -117,15 +116,15 @@ def remove_stop_file(folder: Path) -> None:
         raise InputError(f"{folder / STOP_FILE}: cannot be removed ({error.strerror})") from None
 
 
-def _end_time(settings: StopConfig, started: float, environment: Mapping[str, str]) -> float | None:
-    """When the job must be over, by `time.time`: the earlier of the two limits, if there is one."""
-    ends: list[float] = []
+def _end_time(settings: StopConfig, started: float, environment: Mapping[str, str]) -> float:
+    """When the job must be over, by `time.time`: the earlier of the limits; without one, never."""
+    ends = [math.inf]
     if settings.walltime:
         ends.append(started + settings.walltime)
     given = environment.get(_END_TIME, "")
     if settings.slurm_end and given.isdecimal():
         ends.append(float(given))
-    return min(ends, default=None)
+    return min(ends)
 
 
 def _process_start() -> float:
