@@ -128,12 +128,8 @@ def _describe(detail: Any, root: type[Section]) -> str:
 
 def _steps(location: Sequence[Any]) -> list[str]:
     """The keys of a location, without pydantic's names for the members of a union."""
-    return [
-        str(step)
-        for step in location
-        if isinstance(step, int) or not any(c in str(step) for c in "[]()-")
-        if str(step) not in ("int", "float", "str", "bool", "constrained-int")
-    ]
+    steps = [str(step) for step in location if step not in ("int", "float", "str", "bool")]
+    return [step for step in steps if not any(c in step for c in "[]()-")]
 
 
 def _allowed_keys(location: Sequence[Any], root: type[Section]) -> str:

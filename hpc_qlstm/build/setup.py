@@ -150,22 +150,15 @@ def _build(
     engines: Callable[[int], Engine | Sequence[Engine]] | None,
 ) -> QLSTM:
     """The configured model with the engines for so many partitions; None: for its circuits only."""
-    settings = config.model
+    settings, loss = config.model, config.training.loss
+    sizes = input_size, settings.hidden_size, output_size
     partition, circuits = _partitioned(config, input_size)
     if settings.gates == "linear":
         return classical_lstm(
-            input_size,
-            settings.hidden_size,
-            output_size,
-            settings.order,
-            partition,
-            sequence=settings.sequence,
-            loss=config.training.loss,
+            *sizes, settings.order, partition, sequence=settings.sequence, loss=loss
         )
     return QLSTM(
-        input_size,
-        settings.hidden_size,
-        output_size,
+        *sizes,
         settings.ansatz,
         settings.depth,
         settings.order,
@@ -179,7 +172,7 @@ def _build(
         affine=settings.affine,
         extra_vqcs=settings.extra_vqcs,
         mix=settings.mix,
-        loss=config.training.loss,
+        loss=loss,
     )
 
 

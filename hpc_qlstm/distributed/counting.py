@@ -41,9 +41,8 @@ class LocalCounter:
         """The counts so far, of this rank alone."""
         executions, calibrations = self._now()
         trained = executions if self._trained is None else self._trained
-        return CircuitCounts(
-            trained - self._start[0], executions - trained, calibrations - self._start[1]
-        )
+        begun, calibrated = self._start
+        return CircuitCounts(trained - begun, executions - trained, calibrations - calibrated)
 
     def _now(self) -> tuple[int, int]:
         executions = sum(engine.executions for engine in self._engines)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class DistributedModel:
         self._local = model.local_model(local, self._exchange)
         self._seed = seed
         self._sections_begin = HEAD + model.layout.shared.stop - model.layout.shared.start
-        self._buffers: dict[int, tuple[Float, Float]] = {}
+        self._buffers = cache(lambda batch: self.plan.gradients(batch).buffers())
 
     def loss_and_gradient(
         self, flat: Float, x: Float | Samples, y: Float | Samples
@@ -109,9 +110,7 @@ class DistributedModel:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
-        if x.shape[0] not in self._buffers:
-            self._buffers[x.shape[0]] = self.plan.gradients(x.shape[0]).buffers()
-        send, receive = self._buffers[x.shape[0]]
+        send, receive = self._buffers(x.shape[0])
         expectations: list[Float] | None = None
         if len(mine) > 1:
             part = BatchPart(
