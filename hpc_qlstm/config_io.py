@@ -67,8 +67,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def config_text(config: Config) -> str:
     """The resolved configuration as TOML."""
-    text: str = tomli_w.dumps(config.to_dict())
-    return text
+    return str(tomli_w.dumps(config.to_dict()))
 
 
 def _copy(value: Any) -> Any:
@@ -113,13 +112,12 @@ def _describe_all(details: Sequence[Any], root: type[Section] = Config) -> list[
 def _describe(detail: Any, root: type[Section]) -> str:
     """One sentence for one of pydantic's errors: path, what was given, what is allowed."""
     kind, context = detail["type"], detail.get("ctx", {})
-    given = _shorten(repr(detail.get("input")))
-    steps = _steps(detail["loc"])
     if kind == "extra_forbidden":
-        steps = [str(step) for step in detail["loc"]]
-    path = ".".join(steps) or "configuration"
-    if kind == "extra_forbidden":
+        path = ".".join(map(str, detail["loc"]))
         return f"{path}: unknown key, allowed: {_allowed_keys(detail['loc'], root)}"
+    path = ".".join(_steps(detail["loc"])) or "configuration"
+    given = repr(detail.get("input"))
+    given = given if len(given) <= 80 else given[:77] + "..."
     if kind == "value_error":
         return f"{path}: {context['error']}"
     if kind == "model_type":
@@ -130,29 +128,14 @@ def _describe(detail: Any, root: type[Section]) -> str:
 
 def _steps(location: Sequence[Any]) -> list[str]:
     """The keys of a location, without pydantic's names for the members of a union."""
-    return [
-        str(step)
-        for step in location
-        if isinstance(step, int) or not any(c in str(step) for c in "[]()-")
-        if str(step) not in ("int", "float", "str", "bool", "constrained-int")
-    ]
+    steps = [str(step) for step in location if step not in ("int", "float", "str", "bool")]
+    return [step for step in steps if not any(c in step for c in "[]()-")]
 
 
 def _allowed_keys(location: Sequence[Any], root: type[Section]) -> str:
     model: Any = root
     for step in location[:-1]:
         if not isinstance(step, int):
-            model = _model_in(model.model_fields[step].annotation)
+            kind = model.model_fields[step].annotation  # a model, an optional one, or a list
+            model = next((part for part in get_args(kind) if hasattr(part, "model_fields")), kind)
     return ", ".join(model.model_fields)
-
-
-def _model_in(annotation: Any) -> Any:
-    """The model of a field's type, which may be optional or a list of models."""
-    for part in get_args(annotation):
-        if hasattr(part, "model_fields"):
-            return part
-    return annotation
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "..."

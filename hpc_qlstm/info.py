@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from itertools import groupby
 from typing import Any
 
 from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.parallel import Communicator, threads_per_rank
 from hpc_qlstm.parallel.gpus import visible_gpus
+from hpc_qlstm.parallel.mpi import library_version
 from hpc_qlstm.parallel.resources import processor_name, processors
 from hpc_qlstm.runs.checkpoint_format import package_versions
 
@@ -26,14 +28,15 @@ def gather_info(comm: Communicator) -> tuple[list[Row], list[tuple[str, ...]]]:
     ranks = [(str(rank), *row) for rank, row in enumerate(comm.allgather_object(own))]
     if comm.rank:
         return [], ranks
+    gpus = (f"{gpu.device}: {gpu.model} {gpu.uuid}".rstrip() for gpu in visible_gpus())
     rows = [
         ("machine", f"{platform.machine()}, {platform.system()} {platform.release()}"),
         ("processors", f"{os.cpu_count()} ({processor_name()})"),
         *((name, version) for name, version in package_versions().items()),
-        ("MPI library", _or_reason(_mpi)),
+        ("MPI library", _or_reason(library_version)),
         ("native kernel", _or_reason(_kernel)),
         ("Aer devices", _or_reason(_aer_devices)),
-        ("GPUs", _gpus()),
+        ("GPUs", "; ".join(gpus) or "none"),
     ]
     return rows, ranks
 
@@ -43,12 +46,6 @@ def _or_reason(function: Any) -> str:
         return str(function())
     except (HpcQlstmError, ImportError) as error:
         return f"not available: {error}"
-
-
-def _mpi() -> str:
-    from hpc_qlstm.parallel.mpi import library_version
-
-    return library_version()
 
 
 def _kernel() -> str:
@@ -63,17 +60,8 @@ def _aer_devices() -> str:
     return ", ".join(available_devices())
 
 
-def _gpus() -> str:
-    found = visible_gpus()
-    return "; ".join(f"{gpu.device}: {gpu.model} {gpu.uuid}".rstrip() for gpu in found) or "none"
-
-
 def _ranges(numbers: tuple[int, ...]) -> str:
     """Consecutive numbers as ranges: (0, 1, 2, 5) is "0-2, 5"."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
+    groups = groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+    parts = [[number for _, number in group] for _, group in groups]
     return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from hpc_qlstm import registry
@@ -58,15 +58,12 @@ class ProcessorEngines(Sequence[Engine]):
     """
 
     def __init__(self, config: Config, partitions: int, threads: int) -> None:
-        self._make = partial(partition_engine, config, threads=threads)
-        self._made: list[Engine | None] = [None] * partitions
+        self._numbers = range(partitions)
+        self._engine = cache(partial(partition_engine, config, threads=threads))
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._numbers)
 
     def __getitem__(self, m: Any) -> Any:
-        if isinstance(m, slice):
-            return [self[k] for k in range(*m.indices(len(self)))]
-        if self._made[m] is None:
-            self._made[m] = self._make(m)
-        return self._made[m]
+        found = self._numbers[m]
+        return self._engine(found) if isinstance(found, int) else [*map(self._engine, found)]

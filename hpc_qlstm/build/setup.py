@@ -59,9 +59,7 @@ def set_up(config: Config, comm: Communicator, data: WindowSource | None = None)
     together(comm, lambda: check_epoch_windows(config, data))
     gpus = choose_gpus(config, comm)
     placed = place_model(config, comm, data.input_size, data.output_size)
-    model = placed.model
-    warnings = reach_warnings(model, config.data.window)
-    warnings += gpus.warnings
+    warnings = reach_warnings(placed.model, config.data.window) + gpus.warnings
     if config.parallel.overlap == "auto":
         x, y = data.train(slice(0, min(config.training.batch_size, data.train_count)))
         choose_overlap(placed, config, x, y)
@@ -76,21 +74,14 @@ def set_up(config: Config, comm: Communicator, data: WindowSource | None = None)
 
 def reach_warnings(model: QLSTM, window: int) -> list[str]:
     """Warnings of hidden units that see the input late or never. Local."""
-    return warnings_for(
-        model.partition,
-        model.input_size,
-        model.hidden_size,
-        model.order,
-        window,
-        Reach(model.circuits, model.extra_circuits, model.layout.mix),
-    )
+    reach = Reach(model.circuits, model.extra_circuits, model.layout.mix)
+    sizes = model.input_size, model.hidden_size
+    return warnings_for(model.partition, *sizes, model.order, window, reach)
 
 
 def choose_gpus(config: Config, comm: Communicator) -> GpuTable:
     """Give each rank its GPU where the engine wants one; before any engine is made. Collective."""
-    if config.engine.device != "GPU":
-        return GpuTable([], [])
-    return take_gpu(comm)
+    return take_gpu(comm) if config.engine.device == "GPU" else GpuTable([], [])
 
 
 def place_model(
@@ -132,21 +123,13 @@ def build_partition(
     config: PartitionConfig, size: int, hidden_size: int, order: Order
 ) -> Partition:
     """The configured partition of v_t, which has `size` entries. Local; raises InputError."""
-    count = config.count or 1
-    if config.strategy == "explicit":
-        assert config.inputs is not None
+    if config.inputs is not None:  # with strategy "explicit", and only there
         even = Partition.contiguous(size, hidden_size, len(config.inputs)).outputs
         return Partition(config.inputs, config.outputs or even, None).with_qubits(config.qubits)
-    if config.strategy == "broadcast_input":
-        partition = Partition.broadcast_input(size, hidden_size, count, order)
-    elif config.strategy == "overlap":
-        partition = Partition.overlap(size, hidden_size, count, config.shared)
-    elif config.strategy == "random":
-        partition = Partition.random(size, hidden_size, count, config.seed)
-    elif config.strategy == "strided":
-        partition = Partition.strided(size, hidden_size, count)
-    else:
-        partition = Partition.contiguous(size, hidden_size, count)
+    further = {"broadcast_input": order, "overlap": config.shared, "random": config.seed}
+    arguments = [further[config.strategy]] if config.strategy in further else []
+    make = getattr(Partition, config.strategy)
+    partition: Partition = make(size, hidden_size, config.count or 1, *arguments)
     return partition.with_qubits(config.qubits)
 
 
@@ -167,22 +150,15 @@ def _build(
     engines: Callable[[int], Engine | Sequence[Engine]] | None,
 ) -> QLSTM:
     """The configured model with the engines for so many partitions; None: for its circuits only."""
-    settings = config.model
-    partition, circuits = _partition_and_circuits(config, input_size)
+    settings, loss = config.model, config.training.loss
+    sizes = input_size, settings.hidden_size, output_size
+    partition, circuits = _partitioned(config, input_size)
     if settings.gates == "linear":
         return classical_lstm(
-            input_size,
-            settings.hidden_size,
-            output_size,
-            settings.order,
-            partition,
-            sequence=settings.sequence,
-            loss=config.training.loss,
+            *sizes, settings.order, partition, sequence=settings.sequence, loss=loss
         )
     return QLSTM(
-        input_size,
-        settings.hidden_size,
-        output_size,
+        *sizes,
         settings.ansatz,
         settings.depth,
         settings.order,
@@ -192,22 +168,20 @@ def _build(
         encoding=None if settings.encoding == "default" else settings.encoding,
         reupload=settings.reupload,
         sequence=settings.sequence,
-        circuits=circuits or (),
+        circuits=circuits,
         affine=settings.affine,
         extra_vqcs=settings.extra_vqcs,
         mix=settings.mix,
-        loss=config.training.loss,
+        loss=loss,
     )
 
 
-def _partition_and_circuits(
-    config: Config, input_size: int
-) -> tuple[Partition, tuple[Circuit, ...] | None]:
+def _partitioned(config: Config, input_size: int) -> tuple[Partition, tuple[Circuit, ...]]:
     """The configured partition, and the circuits of a user's file where there is one."""
     settings = config.model
     size = input_size + settings.hidden_size
     partition = build_partition(config.partition, size, settings.hidden_size, settings.order)
     if settings.ansatz_file is None or settings.gates == "linear":
-        return partition, None
+        return partition, ()
     circuits = circuits_from_file(settings.ansatz_file, partition.inputs, partition.outputs)
     return partition.with_qubits([circuit.qubits for circuit in circuits]), circuits

@@ -68,14 +68,6 @@ def build_plan_of_stream(config: Config) -> StreamPlan:
 
 def _options(config: Config) -> dict[str, Any]:
     """How the series is split and scaled."""
-    data = config.data
-    return {
-        "window": data.window,
-        "horizon": data.horizon,
-        "train_fraction": data.train_fraction,
-        "scaler": data.scaler,
-        "fit_scaler_on": data.fit_scaler_on,
-        "validation_fraction": data.validation_fraction,
-        "test_windows": data.test_windows,
-        "sequence": config.model.sequence,
-    }
+    keys = "window horizon train_fraction scaler fit_scaler_on validation_fraction test_windows"
+    options = {key: getattr(config.data, key) for key in keys.split()}
+    return {**options, "sequence": config.model.sequence}

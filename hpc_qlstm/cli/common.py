@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from hpc_qlstm.errors import EXIT_STOPPED, InputError
 from hpc_qlstm.parallel import ending_all, on_root, open_communicator
 
 if TYPE_CHECKING:
+    from hpc_qlstm.config import Config
     from hpc_qlstm.studies.runner import Job
 
 OptionsT = TypeVar("OptionsT")
@@ -97,6 +97,13 @@ def study_job(output: Path, part: str, command: Sequence[str] = ()) -> Iterator[
         raise typer.Exit(EXIT_STOPPED)
 
 
+def read_config(config: Path, overrides: Sequence[str] | None) -> Config:
+    """The configuration of CONFIG and --set. Local; raises InputError."""
+    from hpc_qlstm.config_io import load_config
+
+    return load_config(config, overrides or ())
+
+
 def options_of(command: Callable[[OptionsT], None]) -> Callable[..., None]:
     """A command whose arguments and options are the fields of the dataclass that it takes.
 
@@ -157,11 +164,6 @@ def which_part(text: str) -> tuple[int, int]:
     if match is None or not int(match[1]) < int(match[2]):
         raise InputError(f"--part {text!r}: allowed: K/N with K from 0 to N - 1")
     return int(match[1]), int(match[2])
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON."""
-    show(json.dumps(value, indent=2))
 
 
 def print_error(message: str) -> None:

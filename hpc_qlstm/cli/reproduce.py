@@ -11,8 +11,7 @@ import typer
 from hpc_qlstm.cli.common import OutputOption, PartOption, SetOption, app, command_words, study_job
 
 Target = StrEnum(
-    "Target",
-    "table1 table2 fig3 fig4 fig5 fig6 literature selection partitions concentration",
+    "Target", "table1 table2 fig3 fig4 fig5 fig6 literature selection partitions concentration"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,6 @@ from hpc_qlstm.cli.common import (
     aligned,
     app,
     collective,
-    print_json,
     show,
 )
 from hpc_qlstm.errors import EXIT_STOPPED
@@ -54,7 +54,8 @@ def evaluate(run_dir: RunArgument, weights: WhichOption = Which.last) -> None:
     with collective() as comm:
         evaluation = evaluate_run(run_dir, comm, weights.value)
         trivial = baselines(evaluation.data)
-        print_json({"epoch": evaluation.epoch, **evaluation.scores, "baselines": trivial})
+        shown = {"epoch": evaluation.epoch, **evaluation.scores, "baselines": trivial}
+        show(json.dumps(shown, indent=2))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from hpc_qlstm.cli.common import (
     command_words,
     options_of,
     print_error,
+    read_config,
     show,
     study_job,
     writing,
@@ -73,7 +74,6 @@ def scaling(options: ScalingOptions) -> None:
     What is stored in the folder's `cells` is not measured again, so that a study that was stopped
     goes on, and jobs of an array share its repeats by --part. Exit code 1 where losses differ.
     """
-    from hpc_qlstm.config_io import load_config
     from hpc_qlstm.studies.scaling.study import Wanted
     from hpc_qlstm.studies.scaling.study import scaling as study
 
@@ -89,7 +89,7 @@ def scaling(options: ScalingOptions) -> None:
     with study_job(options.output, options.part, words) as job:
         comm = job.comm
         counts = on_root(comm, lambda: _counts(options.ranks))
-        config = on_root(comm, lambda: load_config(options.config, options.overrides or ()))
+        config = on_root(comm, lambda: read_config(options.config, options.overrides))
         if comm.size > 1:
             job = replace(job, command=f"mpirun -n {comm.size} {job.command}")
         wanted = Wanted(kind, counts, vary, repeats, epochs, options.steps, options.model)
@@ -132,7 +132,6 @@ class ExtrapolateOptions:
 @options_of
 def extrapolate(options: ExtrapolateOptions) -> None:
     """Predict steps on up to thousands of ranks from what scaling measured on a few."""
-    from hpc_qlstm.config_io import load_config
     from hpc_qlstm.studies.markdown import with_head
     from hpc_qlstm.studies.scaling.extrapolate import MOST_RANKS
     from hpc_qlstm.studies.scaling.interconnect import load_interconnect
@@ -149,7 +148,7 @@ def extrapolate(options: ExtrapolateOptions) -> None:
     def predict() -> list[str]:
         if vary and options.kind is not Kind.strong:
             raise InputError(f"--vary with --kind {kind}: allowed: with strong alone")
-        config = load_config(options.config, options.overrides or ())
+        config = read_config(options.config, options.overrides)
         counts = sorted(_counts(options.ranks) or powers_of_two(MOST_RANKS))
         network, machine = load_interconnect(options.interconnect), load_machine(options.machine)
         if vary:

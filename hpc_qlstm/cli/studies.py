@@ -20,6 +20,7 @@ from hpc_qlstm.cli.common import (
     collective,
     numbers,
     options_of,
+    read_config,
     show,
     study_job,
     writing,
@@ -48,32 +49,22 @@ class StudyTraining(StrEnum):
 
 
 @app.command()
-def verify(
-    config: ConfigArgument,
-    overrides: SetOption = None,
-) -> None:
+def verify(config: ConfigArgument, overrides: SetOption = None) -> None:
     """Compare all engines on a configuration's own circuits; exit code 1 if they differ."""
     from hpc_qlstm.analysis.verify import Verdict
     from hpc_qlstm.analysis.verify import verify as verify_engines
-    from hpc_qlstm.config_io import load_config
 
     def cells(verdict: Verdict) -> tuple[str, ...]:
-        where = ",".join(map(str, verdict.partitions))
+        what = (",".join(map(str, verdict.partitions)), verdict.circuit, verdict.engine)
         if verdict.reason:
-            return where, verdict.circuit, verdict.engine, "", "", "", verdict.reason
+            return *what, "", "", "", verdict.reason
         form, limit = ("z {:.1f}", "z {:.1f}") if verdict.sampled else ("{:.1e}", "{:.0e}")
         values = map(form.format, (verdict.outputs, verdict.gradients))
-        return (
-            where,
-            verdict.circuit,
-            verdict.engine,
-            *values,
-            f"{verdict.seconds:.3g}",
-            "agrees" if verdict.good else f"DIFFERS by more than {limit.format(verdict.limit)}",
-        )
+        found = "agrees" if verdict.good else f"DIFFERS by more than {limit.format(verdict.limit)}"
+        return *what, *values, f"{verdict.seconds:.3g}", found
 
     with collective() as comm:
-        verdicts = verify_engines(on_root(comm, lambda: load_config(config, overrides or ())), comm)
+        verdicts = verify_engines(on_root(comm, lambda: read_config(config, overrides)), comm)
         header = ("partitions", "circuit", "engine", "outputs", "gradients", "seconds", "")
         show(aligned([header, *map(cells, verdicts)]))
     if not all(verdict.good for verdict in verdicts):
@@ -103,12 +94,11 @@ def resources(
     from hpc_qlstm.analysis.resources import resources as count_resources
     from hpc_qlstm.analysis.traffic import run_traffic
     from hpc_qlstm.build.sources import build_source
-    from hpc_qlstm.config_io import load_config
     from hpc_qlstm.studies.markdown import with_head
     from hpc_qlstm.studies.scaling.grids import compare_grids
 
     with collective() as comm:
-        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        resolved = on_root(comm, lambda: read_config(config, overrides))
         source = functools.cache(lambda: build_source(resolved))  # rank 0 alone asks for it
         wanted = ranks or comm.size
 
@@ -163,10 +153,9 @@ def partition(
     """Show what each partition reads, makes and costs, and which units the input reaches when."""
     from hpc_qlstm.analysis.partition_figure import draw_partition
     from hpc_qlstm.analysis.partition_table import HEADER, partition_table, reach_rows
-    from hpc_qlstm.config_io import load_config
 
     with collective() as comm:
-        resolved = on_root(comm, lambda: load_config(config, overrides or ()))
+        resolved = on_root(comm, lambda: read_config(config, overrides))
         table = on_root(comm, lambda: partition_table(resolved))
         parts = aligned([HEADER, *(row.cells() for row in table.partitions)])
         columns = [f"steps from x{k}" for k in range(table.steps.shape[1])]
@@ -215,7 +204,6 @@ def noise(options: NoiseOptions) -> None:
     goes on, and jobs of an array share the work by --part.
     """
     from hpc_qlstm.config import Config, MitigationConfig
-    from hpc_qlstm.config_io import load_config
     from hpc_qlstm.studies.noise.report import study_table, write_study
     from hpc_qlstm.studies.noise.study import Plan, noise_study
 
@@ -228,7 +216,7 @@ def noise(options: NoiseOptions) -> None:
             MitigationConfig(readout=True, zne=options.zne.value),
             options.training.value,
         )
-        return load_config(options.config, options.overrides or ()), plan
+        return read_config(options.config, options.overrides), plan
 
     with study_job(options.output, options.part) as job:
         study = noise_study(*on_root(job.comm, read), job)

@@ -100,23 +100,17 @@ def batches(
         if len(parts) == 1 and grid.replicas == 1:
             yield data.train(rows(*parts[0]))
             continue
-        own = [_own(end - begin, grid) for begin, end in parts]
-        numbers = [
-            np.arange(begin + part.start, begin + part.stop)
-            for (begin, _), part in zip(parts, own, strict=True)
-        ]
-        wanted = np.concatenate(numbers)
+        own = [_own(begin, end, grid) for begin, end in parts]
+        wanted = np.concatenate([np.arange(mine.start, mine.stop) for mine in own])
         x, y = data.train(wanted if order is None else order[wanted])
-        end = 0
-        for (k, stop), part in zip(parts, own, strict=True):
-            start, end = end, end + part.stop - part.start
-            yield (
-                Samples(x[start:end], part.start, stop - k),
-                Samples(y[start:end], part.start, stop - k),
-            )
+        stop = 0
+        for (begin, end), mine in zip(parts, own, strict=True):
+            start, stop = stop, stop + len(mine)
+            place = mine.start - begin, end - begin
+            yield Samples(x[start:stop], *place), Samples(y[start:stop], *place)
 
 
-def _own(count: int, grid: ProcessGrid) -> slice:
-    """The samples of a batch that this rank's replica works on."""
-    mine = share(block_bounds(count), grid.replica, grid.replicas)
-    return slice(mine[0], mine[-1])
+def _own(begin: int, end: int, grid: ProcessGrid) -> range:
+    """Of the samples begin..end-1, a batch, those that this rank's replica works on."""
+    mine = share(block_bounds(end - begin), grid.replica, grid.replicas)
+    return range(begin + mine[0], begin + mine[-1])

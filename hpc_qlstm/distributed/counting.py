@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 
-import numpy as np
-
-from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines import Engine
 
 
@@ -25,19 +22,6 @@ class CircuitCounts:
             self.evaluation + other.evaluation,
             self.calibration + other.calibration,
         )
-
-    def to_dict(self) -> dict[str, int]:
-        """The counts by name, as in metrics.jsonl."""
-        return asdict(self)
-
-    def to_array(self) -> Float:
-        """The counts as a checkpoint has them."""
-        return np.array(astuple(self), dtype=np.float64)
-
-    @classmethod
-    def from_array(cls, values: Float) -> CircuitCounts:
-        """From a checkpoint."""
-        return cls(*(int(value) for value in values))
 
 
 class LocalCounter:
@@ -57,17 +41,9 @@ class LocalCounter:
         """The counts so far, of this rank alone."""
         executions, calibrations = self._now()
         trained = executions if self._trained is None else self._trained
-        return CircuitCounts(
-            trained - self._start[0], executions - trained, calibrations - self._start[1]
-        )
-
-    def so_far(self) -> tuple[int, int]:
-        """Circuits of training, and of calibration, in an epoch that is not evaluated yet."""
-        executions, calibrations = self._now()
-        return executions - self._start[0], calibrations - self._start[1]
+        begun, calibrated = self._start
+        return CircuitCounts(trained - begun, executions - trained, calibrations - calibrated)
 
     def _now(self) -> tuple[int, int]:
-        engines = self._engines
-        if len(engines) == 1:
-            return engines[0].executions, engines[0].calibrations
-        return sum(e.executions for e in engines), sum(e.calibrations for e in engines)
+        executions = sum(engine.executions for engine in self._engines)
+        return executions, sum(engine.calibrations for engine in self._engines)

@@ -26,11 +26,9 @@ def expectation_variances(values: list[Float]) -> Float:
 
 def gradient_norms(layout: WeightLayout, gradient: Float) -> Float:
     """(4, M), or (6, M) with extra VQCs, from the gradient of the flat weights. Local."""
-    columns = []
-    for m in range(len(layout.circuits)):
-        rows = [layout.rows(gradient, m, group) for group in layout.groups]
-        columns.append(np.concatenate([_norms(group) for group in rows]))
-    return np.stack(columns, axis=1)
+    partitions = range(len(layout.circuits))
+    groups = [[layout.rows(gradient, m, group) for m in partitions] for group in layout.groups]
+    return np.concatenate([np.stack([*map(_norms, rows)], axis=1) for rows in groups])
 
 
 def _norms(rows: Float) -> Float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -67,9 +68,7 @@ class DistributedModel:
         collectives: Kind = "blocking",
         seed: int = 0,
     ) -> None:
-        self.model = model
-        self.comm = comm
-        self.grid = grid
+        self.model, self.comm, self.grid, self.local = model, comm, grid, local
         self.plan = MessagePlan(model, grid, replicated)
         self.group = comm.split(grid.replica) if grid.replicas > 1 else comm
         self.overlap = False
@@ -78,11 +77,10 @@ class DistributedModel:
         self._exchange: Exchange = model.local_exchange()
         if grid.group_size > 1:
             self._exchange = GroupExchange(self.group, self.plan, collectives)
-        self.local = local
         self._local = model.local_model(local, self._exchange)
         self._seed = seed
         self._sections_begin = HEAD + model.layout.shared.stop - model.layout.shared.start
-        self._buffers: dict[int, tuple[Float, Float]] = {}
+        self._buffers = cache(lambda batch: self.plan.gradients(batch).buffers())
 
     def loss_and_gradient(
         self, flat: Float, x: Float | Samples, y: Float | Samples
@@ -112,9 +110,7 @@ class DistributedModel:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         samples = slice(mine[0], mine[-1])
-        if x.shape[0] not in self._buffers:
-            self._buffers[x.shape[0]] = self.plan.gradients(x.shape[0]).buffers()
-        send, receive = self._buffers[x.shape[0]]
+        send, receive = self._buffers(x.shape[0])
         expectations: list[Float] | None = None
         if len(mine) > 1:
             part = BatchPart(
@@ -122,7 +118,7 @@ class DistributedModel:
                 y[samples],
                 x.shape[0],
                 Place((self._seed, TRAINING, *key), mine[0]),
-                self._cuts(mine[-1] - mine[0]),
+                batch_cuts(mine[-1] - mine[0]) if self.overlap and self.can_overlap else [],
             )
             rows = self._local.gradients(flat, part, with_expectations=with_expectations)
             expectations = rows.expectations
@@ -145,11 +141,8 @@ class DistributedModel:
         if self.grid.replicas == 1:
             pack_sums(part.loss, part.shared, part.partitions, bounds, HEAD, send[0])
             return
-        for column, rows in (
-            (0, part.loss[:, None]),
-            (HEAD, part.shared),
-            (self._sections_begin, part.partitions),
-        ):
+        parts = {0: part.loss[:, None], HEAD: part.shared, self._sections_begin: part.partitions}
+        for column, rows in parts.items():
             send[: len(bounds) - 1, column : column + rows.shape[1]] = block_sums(rows, bounds)
 
     def predict(
@@ -196,14 +189,12 @@ class DistributedModel:
         self.comm.allgather(send, receive)
         values = []
         for position, block in enumerate(self.grid.blocks):
+            rows = [receive[r * size + position, :, :n] for r, n in enumerate(counts) if n]
             begin = 0
-            for m in block:
-                columns = slice(begin, begin + parts.outputs[m])
-                begin = columns.stop
-                pieces = [
-                    receive[r * size + position, :, :n, columns] for r, n in enumerate(counts) if n
-                ]
+            for width in parts.outputs[block.start : block.stop]:
+                pieces = [row[:, :, begin : begin + width] for row in rows]
                 values.append(np.concatenate(pieces, axis=1))
+                begin += width
         return values
 
     def check_collectives(self) -> None:
@@ -244,10 +235,6 @@ class DistributedModel:
         self.comm.allgather(send, receive)
         roots, counts = receive[:: self.grid.group_size], self.plan.samples(x.shape[0])
         return np.concatenate([rows[:n] for rows, n in zip(roots, counts, strict=True)])
-
-    def _cuts(self, samples: int) -> list[int]:
-        """Where the samples of this rank are cut, for messages to travel during computation."""
-        return batch_cuts(samples) if self.overlap and self.can_overlap else []
 
     def _add_blocks(
         self, received: Float, bounds: Bounds, shape: tuple[int, ...]

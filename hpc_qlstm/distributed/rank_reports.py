@@ -7,7 +7,7 @@ communication: that rank came last. What the others spent beyond it is waiting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -40,20 +40,12 @@ class EpochReport:
 
     def of_root(self) -> dict[str, float]:
         """Rank 0's seconds: total, compute, communication, waiting."""
-        compute, communication, waiting, _ = self.seconds[0].tolist()
-        return {
-            "total": float(self.seconds[0].sum()),
-            "compute": compute,
-            "communication": communication,
-            "waiting": waiting,
-        }
+        own = self.seconds[0]
+        return {"total": float(own.sum()), **dict(zip(SHARES[:-1], own[:-1].tolist(), strict=True))}
 
     def of_ranks(self) -> dict[str, list[float]]:
         """Every rank's seconds by SHARES."""
-        return {
-            name: column.round(_DIGITS).tolist()
-            for name, column in zip(SHARES, self.seconds.T, strict=True)
-        }
+        return dict(zip(SHARES, self.seconds.T.round(_DIGITS).tolist(), strict=True))
 
 
 def gather_report(
@@ -73,21 +65,15 @@ def gather_report(
     # A log has one entry for every call that all ranks of its communicator took part in, so that
     # the logs of an epoch are equally long, and empty on all of them or on none.
     logs = [np.array(part.durations) for part in own_comms]
-    least = [
-        part.minimum(log) if log.size else log for part, log in zip(own_comms, logs, strict=True)
-    ]
+    pairs = zip(own_comms, logs, strict=True)
+    least = [part.minimum(log) if log.size else log for part, log in pairs]
     communication = sum(float(log.sum()) for log in least)
     waiting = sum(float(log.sum()) for log in logs) - communication
-    # Counted by the first rank of each communicator.
-    moved = sum(
-        (Traffic(len(part.durations), part.moved) for part in own_comms if part.rank == 0),
-        Traffic(),
-    )
+    counted = [part for part in own_comms if part.rank == 0]  # by the first rank of each
+    moved = [sum(len(part.durations) for part in counted), sum(part.moved for part in counted)]
     total, compute = seconds
     rest = total - compute - communication - waiting
-    own = [compute, communication, waiting, rest]
-    own += [counts.training, counts.evaluation, counts.calibration]
-    own += [moved.collectives, moved.bytes, len(jobs)]
+    own = [compute, communication, waiting, rest, *astuple(counts), *moved, len(jobs)]
     received = np.empty((comm.size, len(own)))
     comm.allgather(np.array(own, dtype=np.float64), received)
     for part in own_comms:

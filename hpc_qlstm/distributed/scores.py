@@ -32,12 +32,9 @@ class Scores:
     """
 
     def __init__(self) -> None:
-        self.mse = np.nan
-        self.r2 = np.nan
-        self._samples = 0
-        self._numbers = 0
-        self._residual = 0.0
-        self._squares = 0.0
+        self.mse = self.r2 = np.nan
+        self._samples = self._numbers = 0
+        self._residual = self._squares = 0.0
         self._mean: Float = np.zeros(1)
         self._deviations: Float = np.zeros(1)
 

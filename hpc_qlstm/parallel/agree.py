@@ -32,18 +32,19 @@ def together(comm: Communicator, function: Callable[[], T]) -> T:
         # The message travels to all ranks; where it came from is shown here.
         traceback.print_exc()
         error = HpcQlstmError(f"{type(failure).__name__}: {failure}")
-    errors = comm.allgather_object(error)
-    _raise_first(errors)
+    for rank, first in enumerate(comm.allgather_object(error)):
+        if first is not None:
+            first.shared = True
+            if rank and not isinstance(first, InputError):
+                first.args = (f"rank {rank}: {first}",)
+            raise first
     return result  # type: ignore[return-value]
 
 
 def on_root(comm: Communicator, function: Callable[[], T]) -> T:
     """Call a local function on rank 0 and give its result, or its error, to all. Collective."""
-
-    def root_only() -> T | None:
-        return function() if comm.rank == 0 else None
-
-    result: T = comm.bcast_object(together(comm, root_only))
+    made = together(comm, lambda: function() if comm.rank == 0 else None)
+    result: T = comm.bcast_object(made)
     return result
 
 
@@ -52,15 +53,6 @@ def _out_of_memory(error: MemoryError) -> HpcQlstmError:
         f"out of memory ({error or 'an allocation was refused'}); fewer qubits, a smaller "
         "batch_size or more ranks with partitions of their own need less"
     )
-
-
-def _raise_first(errors: list[HpcQlstmError | None]) -> None:
-    for rank, error in enumerate(errors):
-        if error is not None:
-            error.shared = True
-            if rank and not isinstance(error, InputError):
-                error.args = (f"rank {rank}: {error}",)
-            raise error
 
 
 @contextlib.contextmanager

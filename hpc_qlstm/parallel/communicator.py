@@ -30,19 +30,13 @@ class Communicator(Protocol):
     """Ranks 0 .. size-1 that act together. `durations` logs the seconds of each array call, `moved`
     the bytes that all ranks together have sent by them."""
 
+    rank: int
+    """This process's rank."""
+    size: int
+    """The number of ranks."""
     moved: int
-
-    @property
-    def rank(self) -> int:
-        """This process's rank."""
-
-    @property
-    def size(self) -> int:
-        """The number of ranks."""
-
-    @property
-    def durations(self) -> list[float]:
-        """Seconds spent in each `allgather` and `bcast` since the list was last cleared."""
+    durations: list[float]
+    """Seconds spent in each `allgather` and `bcast` since the list was last cleared."""
 
     @property
     def waiting_since(self) -> float | None:

@@ -8,7 +8,6 @@ library initialises CUDA: libraries that take all GPUs they see then take one.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -91,15 +90,10 @@ def take_gpu(comm: Communicator) -> GpuTable:
 
 
 def _listed() -> list[Gpu]:
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return []
-    query = [command, "--query-gpu=index,uuid,name", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=index,uuid,name", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    if done.returncode != 0:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):  # there is none, or it does not work
         return []
     rows = [line.split(",", 2) for line in done.stdout.splitlines() if line.count(",") >= 2]
     return [Gpu(*(cell.strip() for cell in row)) for row in rows]

@@ -78,24 +78,16 @@ def balanced_blocks(costs: Sequence[float], parts: int) -> list[range]:
     low, high = max(costs), float(sum(costs))
     for _ in range(60):
         middle = 0.5 * (low + high)
-        if _parts_needed(costs, middle) <= parts:
+        if len(_fill(costs, middle)) <= parts:
             high = middle
         else:
             low = middle
-    return _fill(costs, parts, high)
+    return _fill(costs, high, parts)
 
 
-def _parts_needed(costs: Sequence[float], cap: float) -> int:
-    needed, load = 1, 0.0
-    for cost in costs:
-        if load + cost > cap:
-            needed, load = needed + 1, 0.0
-        load += cost
-    return needed
-
-
-def _fill(costs: Sequence[float], parts: int, cap: float) -> list[range]:
-    """Blocks filled up to `cap`, closed earlier where the other parts need the items left."""
+def _fill(costs: Sequence[float], cap: float, parts: int = 0) -> list[range]:
+    """Blocks filled up to `cap`, as many as it takes; with `parts` so many, closed earlier where
+    the other parts need the items left."""
     blocks: list[range] = []
     begin, load = 0, 0.0
     for item, cost in enumerate(costs):

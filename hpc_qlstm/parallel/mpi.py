@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
 
@@ -65,22 +66,29 @@ class MpiCommunicator:
         """See Communicator."""
         return self._waiting[0]
 
-    def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
-        """See Communicator."""
+    def _waited(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call what waits for other ranks, for the watchdog to see."""
+        self._waiting[0] = monotonic()
+        result = call(*arguments)
+        self._waiting[0] = None
+        return result
+
+    def _timed(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """The same, and log its seconds."""
         waiting = self._waiting
         start = waiting[0] = monotonic()
-        self._comm.Allgather(send, receive)
+        call(*arguments)
         self.durations.append(monotonic() - start)
         waiting[0] = None
+
+    def allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> None:
+        """See Communicator."""
+        self._timed(self._comm.Allgather, send, receive)
         self.moved += self._pairs * send.nbytes
 
     def bcast(self, buffer: NDArray[Any]) -> None:
         """See Communicator."""
-        waiting = self._waiting
-        start = waiting[0] = monotonic()
-        self._comm.Bcast(buffer, 0)
-        self.durations.append(monotonic() - start)
-        waiting[0] = None
+        self._timed(self._comm.Bcast, buffer, 0)
         self.moved += (self.size - 1) * buffer.nbytes
 
     def prepare_allgather(self, send: NDArray[Any], receive: NDArray[Any]) -> Any:
@@ -109,35 +117,25 @@ class MpiCommunicator:
 
     def finish_allgather(self, request: Any, part: int) -> None:
         """See Communicator."""
-        start = self._waiting[0] = monotonic()
-        request.Wait()
-        self._waiting[0] = None
-        self.durations.append(monotonic() - start + self._starting)
+        self._timed(request.Wait)
+        self.durations[-1] += self._starting
         self._starting = 0.0
         self.moved += self._pairs * part
 
     def bcast_object(self, value: Any) -> Any:
         """See Communicator."""
-        self._waiting[0] = monotonic()
-        result = self._comm.bcast(value, root=0)
-        self._waiting[0] = None
-        return result
+        return self._waited(self._comm.bcast, value, 0)
 
     def allgather_object(self, value: Any) -> list[Any]:
         """See Communicator."""
-        self._waiting[0] = monotonic()
-        result = list(self._comm.allgather(value))
-        self._waiting[0] = None
-        return result
+        return list(self._waited(self._comm.allgather, value))
 
     def minimum(self, values: Float) -> Float:
         """See Communicator."""
         from mpi4py import MPI  # it is there: this communicator is its
 
         result = np.empty_like(values)
-        self._waiting[0] = monotonic()
-        self._comm.Allreduce(values, result, op=MPI.MIN)
-        self._waiting[0] = None
+        self._waited(self._comm.Allreduce, values, result, MPI.MIN)
         return result
 
     def sleep_until_all(self) -> None:

@@ -35,8 +35,7 @@ class Watchdog:
     def __init__(
         self, comm: Communicator, limit: float, end: Callable[[], None] | None = None
     ) -> None:
-        self._comm = comm
-        self._limit = limit
+        self._comm, self._limit = comm, limit
         self._end = end or self._abort
         self._period = min(_MOST_PERIOD, limit / 4)
         self._stop = threading.Event()
@@ -61,7 +60,7 @@ class Watchdog:
         self._sockets = [ear, mouth]
         try:
             mouth.connect(("127.0.0.1" if host == own[0] else host, port))
-            self._heartbeat = create_heartbeat(mouth.fileno(), self._message(rank), self._period)
+            self._heartbeat = create_heartbeat(mouth.fileno(), _message(rank), self._period)
         except OSError:
             pass  # a name that cannot be resolved: the next rank never hears of this one
         before = (rank - 1) % size
@@ -80,7 +79,7 @@ class Watchdog:
             each.close()
 
     def _watch(self, ear: socket.socket, rank: int, place: tuple[str, int, int]) -> None:
-        message = self._message(rank).encode()
+        message = _message(rank).encode()
         heard: float | None = None
         looked = time.monotonic()
         while not self._stop.wait(self._period):
@@ -89,7 +88,7 @@ class Watchdog:
                 # This process itself was stopped or held up: everybody gets a new chance.
                 heard = None
             looked = now
-            while self._received(ear) == message:
+            while _received(ear) == message:
                 heard = now
             waiting = self._comm.waiting_since
             if heard is None or waiting is None:
@@ -111,13 +110,13 @@ class Watchdog:
         threading.Timer(3.0, os._exit, [EXIT_FAILURE]).start()
         self._comm.abort(EXIT_FAILURE)
 
-    @staticmethod
-    def _received(ear: socket.socket) -> bytes | None:
-        try:
-            return ear.recv(_MESSAGE_BYTES)
-        except OSError:
-            return None
 
-    @staticmethod
-    def _message(rank: int) -> str:
-        return f"hpc_qlstm rank {rank}"
+def _received(ear: socket.socket) -> bytes | None:
+    try:
+        return ear.recv(_MESSAGE_BYTES)
+    except OSError:
+        return None
+
+
+def _message(rank: int) -> str:
+    return f"hpc_qlstm rank {rank}"

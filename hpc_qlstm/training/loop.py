@@ -82,7 +82,7 @@ def train(
         trainer = Trainer(setup)
         with locked(run, comm) as warnings:
             notes = [*notes, *setup.gpus, *setup.warnings, *warnings]
-            return _run(run, trainer, comm, notes, console, quiet)
+            return _run(run, trainer, notes, console, quiet)
 
 
 def resume(
@@ -105,12 +105,12 @@ def resume(
 
         def newest() -> tuple[Any, list[str]]:
             stored, warnings = load_newest(run.checkpoints)
-            if stored is not None:
-                within = f", batch {stored.batch} of the next" if stored.batch else ""
-                warnings.append(f"resuming {run.path} after epoch {stored.epoch}{within}")
+            if stored is None:
+                told = f"{run.path} has no checkpoint, starting from the beginning"
             else:
-                warnings.append(f"{run.path} has no checkpoint, starting from the beginning")
-            return stored, warnings
+                within = f", batch {stored.batch} of the next" if stored.batch else ""
+                told = f"resuming {run.path} after epoch {stored.epoch}{within}"
+            return stored, [*warnings, told]
 
         # Locked before it is read: what another job still writes would be read too early.
         with locked(run, comm) as warnings:
@@ -120,55 +120,37 @@ def resume(
             on_root(comm, lambda: continue_run(run, config, trainer.state.history))
             on_root(comm, lambda: remove_stop_file(run.path))
             notes = [*notes, *setup.gpus, *setup.warnings, *warnings]
-            return _run(run, trainer, comm, notes, console, quiet)
+            return _run(run, trainer, notes, console, quiet)
 
 
 @contextlib.contextmanager
 def locked(run: RunDirectory, comm: Communicator) -> Iterator[list[str]]:
     """Hold the run directory's lock on rank 0; gives warnings. Collective; raises InputError."""
     lock = RunLock(run.lock)
-
-    def acquire() -> list[str]:
-        lock.acquire()
-        return [lock.warning] if lock.warning else []
-
-    warnings = on_root(comm, acquire)
+    warning = on_root(comm, lambda: lock.acquire().warning)
     try:
-        yield warnings
+        yield [warning] if warning else []
     finally:
         lock.release()
 
 
 def _run(
-    run: RunDirectory,
-    trainer: Trainer,
-    comm: Communicator,
-    notes: Sequence[str],
-    console: Console | None,
-    quiet: bool,
+    run: RunDirectory, trainer: Trainer, notes: list[str], console: Console | None, quiet: bool
 ) -> Result:
-    config = trainer.config
-    progress = ProgressReport(
-        config.training.epochs,
-        trainer.state.epoch,
-        config.output.log_every,
-        console=console,
-        quiet=quiet or comm.rank != 0,
-    )
-    with progress:
-        progress.say(_describe(trainer))
-        for note in notes:
-            progress.say(note)
-        stopped = _loop(run, trainer, comm, progress)
+    config, silent = trainer.config, quiet or trainer.model.comm.rank != 0
+    with ProgressReport(config, trainer.state.epoch, console, silent) as progress:
+        for text in (_describe(trainer), *notes):
+            progress.say(text)
+        stopped = _loop(run, trainer, progress)
         trainer.model.free()  # not where ranks failed: they might wait for each other
     views = trainer.model.model.layout.views
     state = trainer.state
     return Result(run.path, config, views(state.weights), views(state.best), state.history, stopped)
 
 
-def _loop(run: RunDirectory, trainer: Trainer, comm: Communicator, progress: ProgressReport) -> str:
+def _loop(run: RunDirectory, trainer: Trainer, progress: ProgressReport) -> str:
     """The epochs that are left; returns why they stopped early, or nothing."""
-    config = trainer.config
+    config, comm = trainer.config, trainer.model.comm
     watch = StopWatch(config.stop, run.path if comm.rank == 0 else None)
     writer = RunWriter(run, config, progress.say, watch.checkpoint_took)
     trainer.wants_to_stop = watch.step
@@ -223,11 +205,11 @@ def _close(trainer: Trainer) -> None:
 
 def _save_what_is_there(writer: RunWriter, trainer: Trainer, error: HpcQlstmError) -> None:
     """A checkpoint before the run ends with an error, named in the error's message. For rank 0."""
-    state = trainer.state
-    evaluating = state.batch == trainer.batches
-    step = "evaluation" if evaluating else f"batch {state.batch + 1}"
-    place = f"epoch {state.epoch + 1}, {step}: "
-    where = place if isinstance(error, EngineError) else ""
+    state, where = trainer.state, ""
+    if isinstance(error, EngineError):
+        evaluating = state.batch == trainer.batches
+        step = "evaluation" if evaluating else f"batch {state.batch + 1}"
+        where = f"epoch {state.epoch + 1}, {step}: "
     try:
         path = writer.last(trainer)
         outcome = f"the state before it is saved in {path}; resume goes on from there"
@@ -243,17 +225,13 @@ def _describe(trainer: Trainer) -> str:
     more = ", ..." if model.partition.count > 8 else ""
     size = trainer.model.comm.size
     replicas = f" in {grid.replicas} replicas" if grid.replicas > 1 else ""
-    if config.model.gates == "linear":
-        what = f"classical LSTM, {model.layout.size} weights, "
-    else:
-        what = (
-            f"{model.partition.count} partitions of {qubits}{more} qubits, "
-            f"{model.layout.size} weights, engine {config.engine.name} "
-            f"({trainer.model.local.gradient}), "
-        )
+    what, engine = "classical LSTM", ""
+    if config.model.gates != "linear":
+        what = f"{model.partition.count} partitions of {qubits}{more} qubits"
+        engine = f" engine {config.engine.name} ({trainer.model.local.gradient}),"
     drawn = f"{config.data.epoch_windows} of " if config.data.epoch_windows else ""
     return (
-        f"{config.data.source}: {what}"
+        f"{config.data.source}: {what}, {model.layout.size} weights,{engine} "
         f"{size} rank{'s' if size > 1 else ''}{replicas}, "
         f"{drawn}{trainer.data.train_count} training and {trainer.data.test_count} test windows"
     )

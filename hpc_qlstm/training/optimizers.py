@@ -64,10 +64,10 @@ class Optimizer(abc.ABC):
 class SGD(Optimizer):
     """Stochastic gradient descent; with momentum, b <- momentum b + g and w <- w - lr b."""
 
-    config_keys = ("momentum",)
+    config_keys: ClassVar[tuple[str, ...]] = ("momentum",)
 
-    def __init__(self, size: int, momentum: float = 0.0) -> None:
-        super().__init__(size, *(["momentum"] if momentum else []))
+    def __init__(self, size: int, momentum: float = 0.0, *names: str) -> None:
+        super().__init__(size, *names, *(["momentum"] if momentum else []))
         self._momentum = momentum
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
@@ -79,7 +79,7 @@ class SGD(Optimizer):
         weights -= learning_rate * gradient
 
 
-class RMSProp(Optimizer):
+class RMSProp(SGD):
     """s <- alpha s + (1 - alpha) g^2; w <- w - lr g / (sqrt(s) + eps), with optional momentum."""
 
     config_keys = ("alpha", "epsilon", "momentum")
@@ -87,20 +87,14 @@ class RMSProp(Optimizer):
     def __init__(
         self, size: int, alpha: float = 0.99, epsilon: float = 1e-8, momentum: float = 0.0
     ) -> None:
-        super().__init__(size, "square", *(["momentum"] if momentum else []))
-        self._alpha, self._epsilon, self._momentum = alpha, epsilon, momentum
+        super().__init__(size, momentum, "square")
+        self._alpha, self._epsilon = alpha, epsilon
 
     def _update(self, weights: Float, gradient: Float, learning_rate: float) -> None:
         square = self.state["square"]
         square *= self._alpha
         square += (1.0 - self._alpha) * gradient * gradient
-        change = gradient / (np.sqrt(square) + self._epsilon)
-        if self._momentum:
-            buffer = self.state["momentum"]
-            buffer *= self._momentum
-            buffer += change
-            change = buffer
-        weights -= learning_rate * change
+        super()._update(weights, gradient / (np.sqrt(square) + self._epsilon), learning_rate)
 
 
 class Adam(Optimizer):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hpc_qlstm.config import Config
 from hpc_qlstm.parallel import interactive
 from hpc_qlstm.runs.metrics import Record
 
@@ -15,13 +13,12 @@ from hpc_qlstm.runs.metrics import Record
 class ProgressReport:
     """Use as a context manager around the epochs, on rank 0; silent on other ranks.
 
-    epochs: the last epoch; done: epochs done before; log_every: epochs between lines of a log.
+    config: epochs of the run, and between lines of a log; done: epochs done before.
     """
 
-    def __init__(
-        self, epochs: int, done: int, log_every: int, *, console: Console | None, quiet: bool
-    ) -> None:
-        self._epochs, self._done, self._log_every = epochs, done, log_every
+    def __init__(self, config: Config, done: int, console: Console | None, quiet: bool) -> None:
+        self._epochs, self._log_every = config.training.epochs, config.output.log_every
+        self._done = done
         self._console = console or Console(
             highlight=False, soft_wrap=True, force_terminal=interactive()
         )
@@ -42,12 +39,7 @@ class ProgressReport:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -59,11 +51,11 @@ class ProgressReport:
     def epoch(self, record: Record) -> None:
         """Report a finished epoch."""
         if self._bar:
-            status: dict[str, Any] = {
-                "status": f"train {record['train_loss']:.3e}  test {record['test_loss']:.3e}  "
+            status = (
+                f"train {record['train_loss']:.3e}  test {record['test_loss']:.3e}  "
                 f"R2 {record['test_r2']:.4f}"
-            }
-            self._bar.update(self._task, completed=record["epoch"], **status)
+            )
+            self._bar.update(self._task, completed=record["epoch"], status=status)
         elif record["epoch"] % self._log_every == 0 or record["epoch"] == self._epochs:
             self.say(
                 f"epoch {record['epoch']:>5}/{self._epochs}  train {record['train_loss']:.6e}  "

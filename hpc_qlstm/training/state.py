@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -52,12 +52,8 @@ class RunContent:
 
 def snapshot(state: State, optimizer: Optimizer, run: RunContent) -> Snapshot:
     """The whole state, copied, to be made a checkpoint later."""
-    copied = replace(
-        state,
-        weights=state.weights.copy(),
-        losses=list(state.losses),
-        history=list(state.history),
-    )
+    weights, losses, history = state.weights.copy(), [*state.losses], [*state.history]
+    copied = replace(state, weights=weights, losses=losses, history=history)
     arrays = {name: array.copy() for name, array in optimizer.state.items()}
     make = partial(_checkpoint, copied, arrays, optimizer.steps, run)
     return Snapshot((state.epoch, state.batch), state.best_epoch, make)
@@ -71,7 +67,7 @@ def restored(stored: Checkpoint, layout: WeightLayout) -> State:
         stored.epoch,
         stored.batch,
         progress["losses"].tolist() if stored.batch else [],
-        CircuitCounts.from_array(progress["circuits"]) if progress else CircuitCounts(),
+        CircuitCounts(*map(int, progress["circuits"])) if progress else CircuitCounts(),
         progress.get("diagnostics", np.empty(0)),
         layout.flatten(stored.best),
         stored.best_epoch,
@@ -89,7 +85,7 @@ def _checkpoint(
         batch=state.batch,
         progress={
             "losses": np.array(state.losses),
-            "circuits": state.counts.to_array(),
+            "circuits": np.array(astuple(state.counts), dtype=np.float64),
             "diagnostics": state.diagnostics,
         },
         weights=run.layout.views(state.weights),

@@ -7,13 +7,14 @@ same batch, write a checkpoint together and end with exit code 75.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from hpc_qlstm.config import StopConfig
@@ -55,14 +56,14 @@ class StopWatch:
         started: float | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._signals = [_number(name) for name in settings.signals]
+        self._signals = [signal.Signals[f"SIG{name}"] for name in settings.signals]
         self._folder = folder
         self._end = _end_time(settings, started or _process_start(), environment)
-        if self._end is not None:
-            # From now on by a clock that nobody sets.
-            self._end += time.monotonic() - time.time()
+        # From now on by a clock that nobody sets.
+        self._end += time.monotonic() - time.time()
         self._earlier: dict[int, Any] = {}
-        self._caught = ""
+        self.caught = ""
+        """The name of the signal that this rank got, or nothing."""
         self._longest_step = self._longest_checkpoint = 0.0
         self._last_step = time.monotonic()
         self._next_look = 0.0
@@ -74,33 +75,22 @@ class StopWatch:
         self._last_step = time.monotonic()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
-
-    @property
-    def caught(self) -> str:
-        """The name of the signal that this rank got, or nothing."""
-        return self._caught
 
     def step(self) -> int:
         """Call once a batch: NOTHING, or why this rank wants to stop. Local."""
         now = time.monotonic()
         self._longest_step = max(self._longest_step, now - self._last_step)
         self._last_step = now
-        if self._caught:
+        if self.caught:
             return SIGNAL
         if self._folder is None:
             return NOTHING
-        if self._end is not None:
-            needed = 2.0 * (self._longest_step + self._longest_checkpoint) + _RESERVE
-            if now + needed >= self._end:
-                return WALLTIME
+        needed = 2.0 * (self._longest_step + self._longest_checkpoint) + _RESERVE
+        if now + needed >= self._end:
+            return WALLTIME
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY
             if (self._folder / STOP_FILE).exists():
@@ -112,7 +102,7 @@ class StopWatch:
         self._longest_checkpoint = max(self._longest_checkpoint, seconds)
 
     def _catch(self, number: int, _: FrameType | None) -> None:
-        self._caught = signal.Signals(number).name
+        self.caught = signal.Signals(number).name
         if number == signal.SIGINT:
             # Whoever presses Ctrl-C again does not want to wait for the batch.
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -126,19 +116,15 @@ def remove_stop_file(folder: Path) -> None:
         raise InputError(f"{folder / STOP_FILE}: cannot be removed ({error.strerror})") from None
 
 
-def _number(name: str) -> int:
-    return int(getattr(signal, f"SIG{name}"))
-
-
-def _end_time(settings: StopConfig, started: float, environment: Mapping[str, str]) -> float | None:
-    """When the job must be over, by `time.time`: the earlier of the two limits, if there is one."""
-    ends: list[float] = []
+def _end_time(settings: StopConfig, started: float, environment: Mapping[str, str]) -> float:
+    """When the job must be over, by `time.time`: the earlier of the limits; without one, never."""
+    ends = [math.inf]
     if settings.walltime:
         ends.append(started + settings.walltime)
     given = environment.get(_END_TIME, "")
     if settings.slurm_end and given.isdecimal():
         ends.append(float(given))
-    return min(ends, default=None)
+    return min(ends)
 
 
 def _process_start() -> float:

@@ -57,9 +57,7 @@ class Trainer:
         wants_to_stop: Callable[[], int] = lambda: 0,
         after_batch: Callable[[], None] = lambda: None,
     ) -> None:
-        self.config = setup.config
-        self.data = setup.data
-        self.model = setup.model
+        self.config, self.data, self.model = setup.config, setup.data, setup.model
         self._training = setup.config.training
         layout = self.model.model.layout
         if weights is None:
@@ -123,7 +121,7 @@ class Trainer:
             "test_loss": test.mse,
             "test_r2": test.r2,
             "learning_rate": rate,
-            "circuits": state.counts.to_dict(),
+            "circuits": asdict(state.counts),
         }
         if state.diagnostics.size:
             gates = len(GATES)
@@ -191,12 +189,10 @@ class Trainer:
     def _run(self) -> RunContent:
         """What all checkpoints of a run have in common: the configuration, and the data."""
         scalers = {"feature": self.data.feature_scaler, "target": self.data.target_scaler}
-        data = {
-            "fingerprint": self.data.fingerprint,
-            "circuits": circuits_fingerprint(self._circuits),
-        }
+        circuits = circuits_fingerprint(self._circuits)
+        data = {"fingerprint": self.data.fingerprint, "circuits": circuits}
         for name, scaler in scalers.items():
-            data |= {f"{name}.{part}": getattr(scaler, part) for part in ("offset", "factor")}
+            data |= {f"{name}.offset": scaler.offset, f"{name}.factor": scaler.factor}
         layout = self.model.model.layout
         return RunContent(config_text(self.config), data, layout, self._training.seed)
 
@@ -211,7 +207,8 @@ class Trainer:
         weights, (x, y) = self.state.weights, batch
 
         def notes() -> tuple[int, int, int]:
-            return self.wants_to_stop(), *counter.so_far()
+            own = counter.counts()
+            return self.wants_to_stop(), own.training, own.calibration
 
         result = self.model.step(
             weights, x, y, (self.state.epoch, number), notes, with_expectations=number == 0
