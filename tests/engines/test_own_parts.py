@@ -137,10 +137,10 @@ def test_a_part_that_cannot_be_imported_is_one_message(installed, write_config):
 
 
 def test_the_examples_of_the_documentation_train(monkeypatch, write_config, tmp_path, losses):
-    page = Path(__file__).parents[2] / "docs" / "develop" / "extending.md"
+    page = Path(__file__).parents[2] / "docs" / "guide" / "parts.md"
     kinds = (registry.engines, registry.ansaetze, registry.losses, registry.optimizers)
     for kind in kinds:
-        monkeypatch.setattr(kind, "_parts", dict(kind._parts))
+        monkeypatch.setattr(kind, "_own", dict(kind._own))
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     assert len(blocks) == len(kinds)
     for block in blocks:
