@@ -40,8 +40,9 @@ from hpc_qlstm.errors import EngineError, InputError
 # An Aer result takes about this much memory beside the saved data (measured: 8.5 kB).
 _RESULT_BYTES = 10_000
 _READ_BYTES = 2**19
-# Aer's GPU gives each row of a run a CUDA stream and a place in a grid of 65,535.
-_GPU_ROWS = 16_384
+# Aer's GPU gives each row of a run a CUDA stream and a place in a grid of 65,535; beyond this many,
+# a circuit takes longer again (docs/results/gpu).
+_GPU_ROWS = 4096
 
 
 @dataclass(eq=False)
