@@ -26,7 +26,7 @@ from hpc_qlstm.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "tests" / "data" / "reference_damped_pendulum.npz"
-GATES = ("forget", "input", "candidate", "output")
+LSTM_GATES = ("forget", "input", "candidate", "output")
 
 
 def reference_trainer(engine: str, threads: int) -> Trainer:
@@ -35,7 +35,7 @@ def reference_trainer(engine: str, threads: int) -> Trainer:
     n, none = int(data["n_train"]), Scaler("none", np.zeros(1), np.ones(1))
     x, y, time = data["x"], data["y"], np.arange(len(data["x"]), dtype=float)
     windows = Dataset(x[:n], y[:n], x[n:], y[n:], time[:n], time[n:], none, none, ("v",), ("v",))
-    weights = {f"{gate}.0": data[gate] for gate in GATES}
+    weights = {f"{gate}.0": data[gate] for gate in LSTM_GATES}
     weights |= {"readout.weight": data["W"], "readout.bias": data["b"]}
     config = load_config(
         {

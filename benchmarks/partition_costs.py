@@ -18,7 +18,7 @@ from hpc_qlstm import Partition
 from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.model import QLSTM
 from hpc_qlstm.model.cost import partition_costs
-from hpc_qlstm.model.tape import Place
+from hpc_qlstm.model.tape import SampleKey
 
 QUBITS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12)
 
@@ -32,7 +32,7 @@ def seconds(model: QLSTM, samples: int) -> float:
     rows, to_inputs = np.zeros((samples, local.weights)), np.empty((samples, units + 1))
 
     def step() -> None:
-        sweep = local.gates.begin(flat, x, Place(), outputs)
+        sweep = local.gates.begin(flat, x, SampleKey(), outputs)
         sweep.forward(0, state)
         sweep.begin_reverse()
         sweep.reverse(0, cotangents, rows, to_inputs)

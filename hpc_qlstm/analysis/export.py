@@ -16,7 +16,7 @@ from hpc_qlstm.build.setup import require_circuits
 from hpc_qlstm.circuits.qiskit_conversion import qasm3_text, qpy_bytes
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import LSTM_GATES
 from hpc_qlstm.parallel import Communicator, on_root
 
 MANIFEST = "manifest.json"
@@ -115,5 +115,5 @@ def _cell(trained: TrainedRun, circuits: list[dict[str, Any]]) -> dict[str, Any]
     if mixing is not None:
         # Rows of a gate's matrix times its concatenated outputs, before the activation.
         cell["activations"] += "; mixing is applied to the concatenated outputs of a gate"
-        cell["mixing"] = {gate: a.tolist() for gate, a in zip(GATES, mixing, strict=True)}
+        cell["mixing"] = {gate: a.tolist() for gate, a in zip(LSTM_GATES, mixing, strict=True)}
     return cell

@@ -21,7 +21,7 @@ from hpc_qlstm.distributed.batches import check_epoch_windows, epoch_size
 from hpc_qlstm.engines.base import GRADIENTS, Gradient
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.cell import EXTRAS, GATES
+from hpc_qlstm.model.cell import EXTRAS, LSTM_GATES
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def resources(config: Config, data: WindowSource | None = None) -> Resources:
     batch = min(config.training.batch_size, windows)
     # How often each circuit is evaluated for a sample: the gates' and, with fewer angles, the
     # extra VQCs'.
-    gate_calls = len(GATES) * steps
+    gate_calls = len(LSTM_GATES) * steps
     extra_calls = (steps - 1 + (steps if sequence else 1)) if model.extra_circuits else 0
     forward = (gate_calls + extra_calls) * sum(part.scales for part in parts)
     demands = []
@@ -141,7 +141,7 @@ def equation_rows(found: Resources) -> list[tuple[str, str]]:
     size, count = found.hidden_size + found.input_size, len(parts)
     features = [part.features for part in parts]
     shared = "" if sum(features) == size else f" (their sum is {sum(features)}: parts overlap)"
-    each = [part.weights // len(GATES) for part in parts]
+    each = [part.weights // len(LSTM_GATES) for part in parts]
     gates, qubits = sum(part.weights for part in parts), [part.qubits for part in parts]
     vqcs = gates + sum(part.extra_weights for part in parts)
     more = ["affine maps"] * bool(found.affine) + ["mixing"] * bool(found.mixing)
@@ -174,7 +174,7 @@ def _listed(values: list[int]) -> str:
 def vqc_weights(model: QLSTM, m: int) -> int:
     """Weights of all circuits of partition m, without affine maps."""
     extra = len(EXTRAS) * model.extra_circuits[m].weight_count if model.extra_circuits else 0
-    return len(GATES) * model.circuits[m].weight_count + extra
+    return len(LSTM_GATES) * model.circuits[m].weight_count + extra
 
 
 def _of_partition(config: Config, model: QLSTM, m: int) -> PartitionResources:
@@ -183,7 +183,7 @@ def _of_partition(config: Config, model: QLSTM, m: int) -> PartitionResources:
     linear = config.model.gates == "linear"
     # Circuits that differ by more than the origin of their angles are calibrated apart.
     forms = {circuit.angle_form, *(c.angle_form for c in model.extra_circuits[m : m + 1])}
-    gates = len(GATES) * circuit.weight_count
+    gates = len(LSTM_GATES) * circuit.weight_count
     return PartitionResources(
         m,
         circuit.qubits,

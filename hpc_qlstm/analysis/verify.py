@@ -23,7 +23,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.config import Config
 from hpc_qlstm.engines import Engine, create_engine
 from hpc_qlstm.errors import EngineError, HpcQlstmError, UnsupportedError
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import LSTM_GATES
 from hpc_qlstm.parallel import Communicator, on_root, take_gpu, threads_per_rank, together
 
 SAMPLES = 2
@@ -93,8 +93,8 @@ def _random_arrays(config: Config, circuit: Circuit, m: int) -> tuple[Float, Flo
     rng = np.random.default_rng([config.training.seed, m])
     return (
         rng.uniform(-1, 1, (SAMPLES, circuit.features)),
-        rng.normal(size=(len(GATES), *circuit.weight_shape)),
-        rng.normal(size=(len(GATES), SAMPLES, circuit.outputs)),
+        rng.normal(size=(len(LSTM_GATES), *circuit.weight_shape)),
+        rng.normal(size=(len(LSTM_GATES), SAMPLES, circuit.outputs)),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Float
-from hpc_qlstm.model import GATES, WeightLayout
+from hpc_qlstm.model import LSTM_GATES, WeightLayout
 
 _DIGITS = 6
 
@@ -43,7 +43,7 @@ def diagnostics_record(layout: WeightLayout, variances: Float, norms: Float) -> 
     """What metrics.jsonl says: by VQC, a number for each partition."""
     names = [name for group in layout.groups.values() for name in group]
     return {
-        "variance": {gate: _rounded(row) for gate, row in zip(GATES, variances, strict=True)},
+        "variance": {gate: _rounded(row) for gate, row in zip(LSTM_GATES, variances, strict=True)},
         "gradient_norm": {name: _rounded(row) for name, row in zip(names, norms, strict=True)},
     }
 

@@ -22,13 +22,13 @@ from hpc_qlstm.model import QLSTM, Exchange, SampleGradients
 from hpc_qlstm.model.blocks import Bounds, block_bounds, block_sums, share
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.local_model import BatchPart
-from hpc_qlstm.model.tape import Place
+from hpc_qlstm.model.tape import SampleKey
 from hpc_qlstm.native.numerics import add_blocks, pack_sums
 from hpc_qlstm.parallel import Communicator, ProcessGrid, together
 from hpc_qlstm.parallel.collectives import Kind
 
 TRAINING, TESTING, PREDICTING = 0, 1, 2
-"""Phases of a run: each has random numbers of its own, see `Place`."""
+"""Phases of a run: each has random numbers of its own, see `SampleKey`."""
 
 PREDICTION_ROWS = 4096
 """Samples that are predicted at a time."""
@@ -117,7 +117,7 @@ class DistributedModel:
                 x[samples],
                 y[samples],
                 x.shape[0],
-                Place((self._seed, TRAINING, *key), mine[0]),
+                SampleKey((self._seed, TRAINING, *key), mine[0]),
                 batch_cuts(mine[-1] - mine[0]) if self.overlap and self.can_overlap else [],
             )
             rows = self._local.gradients(flat, part, with_expectations=with_expectations)
@@ -159,7 +159,7 @@ class DistributedModel:
         EngineError as `step`.
         """
         chunks = [
-            self._predict_chunk(flat, x[k : k + rows], Place((self._seed, *step), first + k))
+            self._predict_chunk(flat, x[k : k + rows], SampleKey((self._seed, *step), first + k))
             for k in range(0, x.shape[0], rows)
         ]
         prediction = np.concatenate(chunks)
@@ -219,13 +219,15 @@ class DistributedModel:
         if self.comm.size > 1:
             self.comm.bcast(flat)
 
-    def _predict_chunk(self, flat: Float, x: Float, place: Place) -> Float:
+    def _predict_chunk(self, flat: Float, x: Float, sample_key: SampleKey) -> Float:
         bounds = block_bounds(x.shape[0])
         mine = share(bounds, self.grid.replica, self.grid.replicas)
         own = x[mine[0] : mine[-1]]
         part = None
         if len(own):
-            part = self._local.predict(flat, own, Place(place.key, place.first + mine[0]))
+            part = self._local.predict(
+                flat, own, SampleKey(sample_key.key, sample_key.first + mine[0])
+            )
         if self.comm.size == 1:
             assert part is not None
             return part

@@ -6,9 +6,11 @@ from typing import Any
 
 from hpc_qlstm import registry
 from hpc_qlstm.engines.base import Capabilities, Engine
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.random_stream import RandomStream
 
 ENGINES = registry.engines.built_in
+Draw = RandomStream
+"""The earlier name of RandomStream."""
 
 
 def create_engine(name: str, **options: Any) -> Engine:
@@ -20,4 +22,4 @@ def create_engine(name: str, **options: Any) -> Engine:
     return engine
 
 
-__all__ = ["ENGINES", "Capabilities", "Draw", "Engine", "create_engine"]
+__all__ = ["ENGINES", "Capabilities", "Engine", "RandomStream", "create_engine"]

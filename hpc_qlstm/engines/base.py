@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Literal
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.config import EngineConfig
-from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.fused import FusedGroup, GroupMember
 from hpc_qlstm.engines.parameter_shift import contract, jacobian
+from hpc_qlstm.engines.random_stream import RandomStream
 from hpc_qlstm.errors import InputError, UnsupportedError
 
 Gradient = Literal["adjoint", "parameter_shift", "spsa"]
@@ -107,7 +107,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def expectations_group(
-        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+        self, circuit: Circuit, features: Float, weights: Float, draw: RandomStream | None = None
     ) -> Float:
         """Outputs (G, B, n_out) for features (B, D_m) and weights (G, *circuit.weight_shape).
 
@@ -120,7 +120,7 @@ class Engine(abc.ABC):
         features: Float,
         weights: Float,
         cotangent: Float,
-        draw: Draw | None = None,
+        draw: RandomStream | None = None,
     ) -> tuple[Float, Float, Float]:
         """Outputs and the gradients of sum(cotangent * outputs), one row per sample.
 

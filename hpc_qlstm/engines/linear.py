@@ -8,7 +8,7 @@ import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.engines.base import Capabilities, Engine
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.random_stream import RandomStream
 
 
 class LinearEngine(Engine):
@@ -19,7 +19,7 @@ class LinearEngine(Engine):
     capabilities = Capabilities(gradient="adjoint", affine=True)
 
     def expectations_group(
-        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+        self, circuit: Circuit, features: Float, weights: Float, draw: RandomStream | None = None
     ) -> Float:
         """See Engine: outputs (G, B, n_out), here of any size."""
         products = weights[:, None, :, :-1] * features[None, :, None, :]
@@ -32,7 +32,7 @@ class LinearEngine(Engine):
         features: Float,
         weights: Float,
         cotangent: Float,
-        draw: Draw | None = None,
+        draw: RandomStream | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine."""
         groups, batch = cotangent.shape[:2]

@@ -19,9 +19,9 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Feature, Float, Gate, Weight
 from hpc_qlstm.config import EngineConfig
 from hpc_qlstm.engines.base import Capabilities, Engine
-from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.fused import GroupMember
 from hpc_qlstm.engines.native_group import NativeGroup, NativeKernels
+from hpc_qlstm.engines.random_stream import RandomStream
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.native import extension
 from hpc_qlstm.native.kernels import PRECISIONS, Precision, available_isas, find_kernel, isa
@@ -97,7 +97,7 @@ class NativeEngine(Engine):
         return cls(threads, precision=config.precision)
 
     def expectations_group(
-        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+        self, circuit: Circuit, features: Float, weights: Float, draw: RandomStream | None = None
     ) -> Float:
         """See Engine."""
         outputs = np.empty((weights.shape[0], features.shape[0], circuit.outputs))
@@ -111,7 +111,7 @@ class NativeEngine(Engine):
         features: Float,
         weights: Float,
         cotangent: Float,
-        draw: Draw | None = None,
+        draw: RandomStream | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
         rows = (weights.shape[0], features.shape[0])

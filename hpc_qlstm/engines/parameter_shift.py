@@ -14,14 +14,14 @@ from typing import Protocol
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.random_stream import RandomStream
 
 
 class Evaluator(Protocol):
     """What gives expectation values, as every `Engine` does."""
 
     def expectations_group(
-        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+        self, circuit: Circuit, features: Float, weights: Float, draw: RandomStream | None = None
     ) -> Float:
         """See `Engine.expectations_group`."""
 
@@ -41,7 +41,7 @@ def jacobian(
     circuit: Circuit,
     features: Float,
     weights: Float,
-    draw: Draw | None = None,
+    draw: RandomStream | None = None,
     *,
     with_outputs: bool = True,
 ) -> tuple[Float | None, Float]:

@@ -14,7 +14,7 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Float, Gate
 from hpc_qlstm.circuits.gates import PAULI, PRIMITIVES, Complex
 from hpc_qlstm.engines.base import Capabilities, Engine
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.random_stream import RandomStream
 
 
 def _apply(matrix: Complex, state: Complex, qubit: int) -> Complex:
@@ -49,7 +49,7 @@ class ReferenceEngine(Engine):
     capabilities = Capabilities(gradient="adjoint", max_qubits=20)
 
     def expectations_group(
-        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+        self, circuit: Circuit, features: Float, weights: Float, draw: RandomStream | None = None
     ) -> Float:
         """See Engine."""
         self.executions += weights.shape[0] * features.shape[0]
@@ -61,7 +61,7 @@ class ReferenceEngine(Engine):
         features: Float,
         weights: Float,
         cotangent: Float,
-        draw: Draw | None = None,
+        draw: RandomStream | None = None,
     ) -> tuple[Float, Float, Float]:
         """See Engine; one reverse sweep whatever the number of angles."""
         self.executions += weights.shape[0] * features.shape[0]

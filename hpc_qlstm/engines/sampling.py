@@ -13,8 +13,8 @@ from hpc_qlstm.circuits.circuit import Circuit, Float
 from hpc_qlstm.config import MitigationConfig
 from hpc_qlstm.config_io import section_from
 from hpc_qlstm.engines.base import Capabilities, Engine
-from hpc_qlstm.engines.draw import CALIBRATION, CALLS, Draw
 from hpc_qlstm.engines.mitigation import Mitigation, ReadoutCorrection, create_mitigation
+from hpc_qlstm.engines.random_stream import CALIBRATION, CALLS, RandomStream
 from hpc_qlstm.errors import EngineError, InputError
 
 _UNKEYED = 2**32
@@ -53,16 +53,18 @@ class BackendEngine(Engine):
 
     @abc.abstractmethod
     def _evaluate(
-        self, circuit: Circuit, angles: Float, scale: int, shots: int, draw: Draw
+        self, circuit: Circuit, angles: Float, scale: int, shots: int, draw: RandomStream
     ) -> Float:
         """Values (N, n_out) at angles (N, A), with the noise scaled by an odd number."""
 
     @abc.abstractmethod
-    def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
+    def _calibration_values(
+        self, circuit: Circuit, shots: int, draw: RandomStream
+    ) -> tuple[Float, Float]:
         """<Z_k> (n_out,) of |0..0> and of |1..1>, read on the circuit's own output qubits."""
 
     def expectations_group(
-        self, circuit: Circuit, features: Float, weights: Float, draw: Draw | None = None
+        self, circuit: Circuit, features: Float, weights: Float, draw: RandomStream | None = None
     ) -> Float:
         """See Engine; all G * B circuits go to the backend together.
 
@@ -73,14 +75,14 @@ class BackendEngine(Engine):
         if draw is None:
             # Every call without a key draws anew, in the order of the calls.
             self._unkeyed += 1
-            draw = Draw.of_samples((_UNKEYED, self._unkeyed), shape[1])
+            draw = RandomStream.of_samples((_UNKEYED, self._unkeyed), shape[1])
         if shape[0] * shape[1] == 0:
             return np.empty(shape)
         rows = np.concatenate([circuit.angles(features, w) for w in weights])
         # A circuit and its form by angles are one and the same to a backend: prepared once.
         return self._mitigated(circuit.angle_form, rows, draw.tiled(shape[0])).reshape(shape)
 
-    def _mitigated(self, circuit: Circuit, angles: Float, draw: Draw) -> Float:
+    def _mitigated(self, circuit: Circuit, angles: Float, draw: RandomStream) -> Float:
         mitigation = self._mitigation
         correction = self._correction(circuit, draw.key[0]) if mitigation.readout else None
         draw = replace(draw, key=(CALLS, self.seed, *draw.key))
@@ -98,7 +100,7 @@ class BackendEngine(Engine):
         """The readout correction of a circuit's output qubits, measured when first needed."""
         if circuit not in self._corrections:
             key = (CALIBRATION, self.seed, partition, len(self._corrections))
-            draw = Draw.of_samples(key, 1)
+            draw = RandomStream.of_samples(key, 1)
             shots = self._mitigation.calibration_shots if self.shots else 0
             zeros, ones = self._calibration_values(circuit, shots, draw)
             self.calibrations += 2

@@ -18,8 +18,8 @@ from dataclasses import replace
 import numpy as np
 
 from hpc_qlstm.circuits.circuit import Circuit, Float
-from hpc_qlstm.engines.draw import SIGNS, Draw
 from hpc_qlstm.engines.parameter_shift import Evaluator
+from hpc_qlstm.engines.random_stream import SIGNS, RandomStream
 
 
 def jacobian(
@@ -27,7 +27,7 @@ def jacobian(
     circuit: Circuit,
     features: Float,
     weights: Float,
-    draw: Draw,
+    draw: RandomStream,
     step: float,
     average: int,
 ) -> Float:

@@ -13,7 +13,6 @@ from hpc_qlstm.native import extension
 from hpc_qlstm.native.kernels import find_kernel
 
 LSTM_GATES = ("forget", "input", "candidate", "output")
-GATES = LSTM_GATES
 EXTRAS = ("hidden", "prediction")
 """The extra VQCs of the six-VQC cell (N_extra = 2): o*tanh(c_t) to h_t, and to what the readout
 sees."""

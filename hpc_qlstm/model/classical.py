@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.engines.linear import LinearEngine
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import LSTM_GATES
 from hpc_qlstm.model.losses import Loss
 from hpc_qlstm.model.qlstm import QLSTM
 from hpc_qlstm.partition import Order, Partition
@@ -53,7 +53,7 @@ def matched_hidden_size(weights: int, input_size: int, output_size: int) -> int:
     """
 
     def count(hidden: int) -> int:
-        return len(GATES) * hidden * (hidden + input_size + 1) + output_size * (hidden + 1)
+        return len(LSTM_GATES) * hidden * (hidden + input_size + 1) + output_size * (hidden + 1)
 
     hidden = 1
     while count(hidden + 1) <= weights:

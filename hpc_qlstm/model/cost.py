@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hpc_qlstm.circuits import Circuit
 from hpc_qlstm.circuits.linear import LinearMap
-from hpc_qlstm.model.cell import EXTRAS, GATES
+from hpc_qlstm.model.cell import EXTRAS, LSTM_GATES
 from hpc_qlstm.model.qlstm import QLSTM
 
 AMPLITUDES_OF_A_GATE = 30
@@ -20,7 +20,7 @@ and 3 (AMD EPYC Zen 5, AVX-512, rot_ring, batches of 32)."""
 def partition_costs(model: QLSTM) -> list[float]:
     """Relative cost of each partition's circuits: VQCs times that of one; of affine maps, their
     size."""
-    costs = [len(GATES) * _cost(circuit) for circuit in model.circuits]
+    costs = [len(LSTM_GATES) * _cost(circuit) for circuit in model.circuits]
     for m, circuit in enumerate(model.extra_circuits):
         costs[m] += len(EXTRAS) * _cost(circuit)
     return costs

@@ -11,12 +11,12 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.engines import spsa
 from hpc_qlstm.engines.base import Engine
-from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.fused import GroupMember
 from hpc_qlstm.engines.parameter_shift import contract
 from hpc_qlstm.engines.parameter_shift import jacobian as shifted_jacobian
+from hpc_qlstm.engines.random_stream import RandomStream
 from hpc_qlstm.errors import EngineError
-from hpc_qlstm.model.tape import GradientMethod, Place
+from hpc_qlstm.model.tape import GradientMethod, SampleKey
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class EngineTape:
         log: GroupLog,
         flat: Float,
         x: Float,
-        place: Place,
+        sample_key: SampleKey,
         outputs: Float,
         *,
         back: bool,
     ) -> None:
         self._spec, self._log = spec, log
-        self._x, self._place, self._outputs = x, place, outputs
+        self._x, self._sample_key, self._outputs = x, sample_key, outputs
         self._members = spec.members
         rows = [flat[m.weights].reshape(spec.sets, -1) for m in self._members]
         self._weights = [
@@ -194,6 +194,6 @@ class EngineTape:
             )
         return shifted_jacobian(engine, circuit, features, weights, draw, with_outputs=False)[1]
 
-    def _draw(self, m: int, call: int, samples: int) -> Draw:
-        key = (self._spec.first + m, *self._place.key, call, *self._spec.stream)
-        return Draw.of_samples(key, samples, self._place.first)
+    def _draw(self, m: int, call: int, samples: int) -> RandomStream:
+        key = (self._spec.first + m, *self._sample_key.key, call, *self._spec.stream)
+        return RandomStream.of_samples(key, samples, self._sample_key.first)

@@ -27,7 +27,7 @@ class ExtraVqcs:
         self._slot, self._early = part.number, part.count > 1
         self._outputs = exchange.outputs(self._slot, 1, batch, early=self._early)
         send = self._outputs.send
-        arguments = given.flat, given.x, given.place, send
+        arguments = given.flat, given.x, given.sample_key, send
         self._hidden = local.hidden.begin(*arguments, back=given.back)
         self._prediction = local.prediction.begin(*arguments, back=given.back)
 

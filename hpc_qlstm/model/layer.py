@@ -130,7 +130,7 @@ def _microbatches(given: Sequences, cuts: Sequence[int]) -> list[tuple[Microbatc
     for number, (begin, end) in enumerate(itertools.pairwise(bounds)):
         piece = Sequences(
             given.flat, given.x[begin:end], _part(given.state, begin, end),
-            given.place.after(begin), given.sequence, given.final_state, given.back,
+            given.sample_key.after(begin), given.sequence, given.final_state, given.back,
         )  # fmt: skip
         pieces.append((Microbatch(number, len(cuts) + 1), piece))
     return pieces

@@ -13,7 +13,7 @@ from hpc_qlstm.model.layer import Layer
 from hpc_qlstm.model.local_cell import LocalCell
 from hpc_qlstm.model.losses import Loss
 from hpc_qlstm.model.readout import predict
-from hpc_qlstm.model.tape import NOWHERE, Cotangents, Place, Sequences
+from hpc_qlstm.model.tape import NO_KEY, Cotangents, SampleKey, Sequences
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class BatchPart:
     x: Float
     y: Float
     total: int
-    place: Place = NOWHERE
+    sample_key: SampleKey = NO_KEY
     cuts: Sequence[int] = ()
 
 
@@ -61,12 +61,12 @@ class LocalModel:
         self.layer = Layer(cell, exchange)
         self._sequence = sequence
 
-    def predict(self, flat: Float, x: Float, place: Place) -> Float | None:
+    def predict(self, flat: Float, x: Float, sample_key: SampleKey) -> Float | None:
         """Predictions (B, d_y) or (B, T, d_y) on ranks that update the cell, None on others.
 
         x (B, T, d_x), B > 0; flat: all weights.
         """
-        given = Sequences(flat, x, None, place, self._sequence, back=False)
+        given = Sequences(flat, x, None, sample_key, self._sequence, back=False)
         tape = self.layer.forward(given)
         prediction = None
         if self.exchange.updates_cell:
@@ -86,7 +86,7 @@ class LocalModel:
         """Loss and gradients of each sample of a batch's part; flat: all weights."""
         layout, y = self.cell.layout, part.y
         samples = part.x.shape[0]
-        given = Sequences(flat, part.x, None, part.place, self._sequence)
+        given = Sequences(flat, part.x, None, part.sample_key, self._sequence)
         tape = self.layer.forward(given, part.cuts)
         if self.exchange.updates_cell:
             scale = 1.0 / self.loss.count((part.total, *y.shape[1:]))

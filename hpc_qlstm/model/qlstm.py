@@ -17,10 +17,10 @@ from hpc_qlstm.model.architecture import Architecture
 from hpc_qlstm.model.blocks import block_bounds, sum_of_blocks
 from hpc_qlstm.model.local_model import BatchPart, LocalModel
 from hpc_qlstm.model.readout import by_sample
-from hpc_qlstm.model.tape import Cotangents, Place, Sequences, State
+from hpc_qlstm.model.tape import Cotangents, SampleKey, Sequences, State
 
 _OWN_CALLS = 2**32
-"""First word of the keys of calls that no run has given a place; beyond all seeds."""
+"""First word of the keys of calls that no run has given a key; beyond all seeds."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class QLSTM(Architecture):
         Engines that sample draw anew in every call. Raises EngineError when a backend fails.
         """
         local = self._own_model()
-        prediction = local.predict(self.layout.flatten(weights), self._checked(x), self._place())
+        prediction = local.predict(
+            self.layout.flatten(weights), self._checked(x), self._sample_key()
+        )
         local.cell.raise_failure()
         assert prediction is not None
         return prediction
@@ -140,7 +142,7 @@ class QLSTM(Architecture):
         x = self._checked(x)
         y = _array("y", y, self.prediction_shape(x))
         local = self._own_model()
-        part = BatchPart(x, y, x.shape[0], self._place())
+        part = BatchPart(x, y, x.shape[0], self._sample_key())
         rows = local.gradients(self.layout.flatten(weights), part, with_inputs=True)
         local.cell.raise_failure()
         bounds = block_bounds(x.shape[0])
@@ -161,16 +163,16 @@ class QLSTM(Architecture):
         exchange = self.local_exchange()
         return self.local_model(self.local_cell(exchange.partitions), exchange)
 
-    def _place(self) -> Place:
-        """A place of its own for every call of the methods that take no place."""
+    def _sample_key(self) -> SampleKey:
+        """A key of its own for every call of the methods that take none."""
         self._calls += 1
-        return Place((_OWN_CALLS, self._calls))
+        return SampleKey((_OWN_CALLS, self._calls))
 
     def _sequences(self, weights: Mapping[str, Float], x: Float, state: State | None) -> Sequences:
         x = self._checked(x)
         state = self._checked_state("state", state, x.shape[0])
         flat = self.layout.flatten(weights)
-        return Sequences(flat, x, state, self._place(), sequence=True, final_state=True)
+        return Sequences(flat, x, state, self._sample_key(), sequence=True, final_state=True)
 
     def _checked(self, x: Float) -> Float:
         x = float_array("X", x)

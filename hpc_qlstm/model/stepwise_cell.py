@@ -41,7 +41,7 @@ class StepwiseCellTape:
         self.mixing_rows: Float | None = None
         self._unmixed: list[Float] = []
         self.gates = local.gates.begin(
-            given.flat, given.x, given.place, self._outputs.send, back=given.back
+            given.flat, given.x, given.sample_key, self._outputs.send, back=given.back
         )
         self._extras: ExtraVqcs | None = None
         if local.hidden is not None:

@@ -41,7 +41,7 @@ class GradientMethod:
 
 
 @dataclass(frozen=True)
-class Place:
+class SampleKey:
     """Where samples stand in a run, for the random numbers of engines that sample.
 
     key: the way through the steps, for example (phase, epoch, batch); first: the number of the
@@ -51,12 +51,12 @@ class Place:
     key: tuple[int, ...] = ()
     first: int = 0
 
-    def after(self, samples: int) -> Place:
-        """The place of the samples that follow this many of these."""
-        return Place(self.key, self.first + samples)
+    def after(self, samples: int) -> SampleKey:
+        """The key of the samples that follow this many of these."""
+        return SampleKey(self.key, self.first + samples)
 
 
-NOWHERE = Place()
+NO_KEY = SampleKey()
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Sequences:
     flat: Float
     x: Float
     state: State | None = None
-    place: Place = NOWHERE
+    sample_key: SampleKey = NO_KEY
     sequence: bool = False
     final_state: bool = False
     back: bool = True

@@ -9,7 +9,7 @@ from hpc_qlstm.engines.base import Engine, Gradient
 from hpc_qlstm.engines.fused import FusedGroup, GroupMember, VqcTape
 from hpc_qlstm.errors import EngineError
 from hpc_qlstm.model.engine_tape import EngineTape, GroupLog, GroupSpec
-from hpc_qlstm.model.tape import Place
+from hpc_qlstm.model.tape import SampleKey
 from hpc_qlstm.model.weights import Group, WeightLayout
 
 
@@ -60,7 +60,7 @@ class VqcGroup:
             self._fused_before = self.fused.seconds
 
     def begin(
-        self, flat: Float, x: Float, place: Place, outputs: Float, *, back: bool = True
+        self, flat: Float, x: Float, sample_key: SampleKey, outputs: Float, *, back: bool = True
     ) -> VqcTape:
         """Start a tape over x (B, T, d_x) with the flat weights.
 
@@ -69,7 +69,7 @@ class VqcGroup:
         """
         if self.fused is not None:
             return self.fused.begin(flat, x, outputs, back=back)
-        return EngineTape(self._spec, self._log, flat, x, place, outputs, back=back)
+        return EngineTape(self._spec, self._log, flat, x, sample_key, outputs, back=back)
 
     def take_failure(self) -> EngineError | None:
         """The EngineError of the first engine that failed, if any; it is forgotten here."""

@@ -23,9 +23,9 @@ import numpy as np
 from hpc_qlstm.circuits.circuit import Circuit, Float, float_array
 from hpc_qlstm.circuits.linear import LinearMap
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model.cell import EXTRAS, GATES
+from hpc_qlstm.model.cell import EXTRAS, LSTM_GATES
 
-_STREAMS = {name: k for k, name in enumerate((*GATES, "readout", *EXTRAS))}
+_STREAMS = {name: k for k, name in enumerate((*LSTM_GATES, "readout", *EXTRAS))}
 """Second words of the keys of initial weights."""
 
 Group = Literal["gates", "hidden", "prediction"]
@@ -50,7 +50,7 @@ class WeightLayout:
     @cached_property
     def offsets(self) -> tuple[int, ...]:
         """Begin of each partition's section, then begin of the shared weights, then the end."""
-        sizes = [len(GATES) * self._row(circuit) for circuit in self.circuits]
+        sizes = [len(LSTM_GATES) * self._row(circuit) for circuit in self.circuits]
         if self.extra:
             more = [len(EXTRAS) * self._row(circuit) for circuit in self.extra]
             sizes = [a + b for a, b in zip(sizes, more, strict=True)]
@@ -65,7 +65,7 @@ class WeightLayout:
     @property
     def groups(self) -> dict[Group, tuple[str, ...]]:
         """The names of the VQCs that are evaluated together."""
-        gates: dict[Group, tuple[str, ...]] = {"gates": GATES}
+        gates: dict[Group, tuple[str, ...]] = {"gates": LSTM_GATES}
         return gates | {"hidden": EXTRAS[:1], "prediction": EXTRAS[1:]} if self.extra else gates
 
     def section(self, partitions: range) -> slice:
@@ -84,7 +84,7 @@ class WeightLayout:
 
     @property
     def _mixing(self) -> int:
-        return len(GATES) * self.hidden_size**2 if self.mix else 0
+        return len(LSTM_GATES) * self.hidden_size**2 if self.mix else 0
 
     def _row(self, circuit: Circuit) -> int:
         return circuit.weight_count + (2 * circuit.outputs if self.affine else 0)
@@ -105,12 +105,14 @@ class WeightLayout:
 
     def rows(self, flat: Float, m: int, group: Group) -> Float:
         """View (4 or 1, n) of all weights of a group in partition m, affine maps included."""
-        return flat[self.row_range(m, group)].reshape(len(GATES) if group == "gates" else 1, -1)
+        return flat[self.row_range(m, group)].reshape(
+            len(LSTM_GATES) if group == "gates" else 1, -1
+        )
 
     def row_range(self, m: int, group: Group) -> slice:
         """Where `rows` are in the flat vector."""
         begin = self.offsets[m]
-        end = begin + len(GATES) * self._row(self.circuits[m])
+        end = begin + len(LSTM_GATES) * self._row(self.circuits[m])
         if group != "gates":
             row = self._row(self.extra[m])
             begin, end = (end + row * k for k in (EXTRAS.index(group), EXTRAS.index(group) + 1))
@@ -120,7 +122,7 @@ class WeightLayout:
         """View (4, d_h, d_h) of the matrices that mix each gate's outputs; None without them."""
         if not self.mix:
             return None
-        return flat[self.shared][: self._mixing].reshape(len(GATES), *[self.hidden_size] * 2)
+        return flat[self.shared][: self._mixing].reshape(len(LSTM_GATES), *[self.hidden_size] * 2)
 
     def readout_views(self, flat: Float) -> tuple[Float, Float]:
         """Views of the readout's weight (d_y, d_h) and bias (d_y,)."""
@@ -145,7 +147,7 @@ class WeightLayout:
                         named[f"{name}.{m}.scale"], named[f"{name}.{m}.shift"] = maps
         mixing = self.mixing(flat)
         if mixing is not None:
-            named |= {f"{gate}.mix": mixing[g] for g, gate in enumerate(GATES)}
+            named |= {f"{gate}.mix": mixing[g] for g, gate in enumerate(LSTM_GATES)}
         named["readout.weight"], named["readout.bias"] = self.readout_views(flat)
         return named
 

@@ -25,7 +25,7 @@ from hpc_qlstm.distributed.model import TESTING, StepResult
 from hpc_qlstm.distributed.rank_reports import EpochReport, gather_report
 from hpc_qlstm.distributed.scores import score
 from hpc_qlstm.errors import EngineError, TrainingError
-from hpc_qlstm.model import GATES
+from hpc_qlstm.model import LSTM_GATES
 from hpc_qlstm.runs.checkpoint import compare_names
 from hpc_qlstm.runs.checkpoint_format import Checkpoint, Snapshot
 from hpc_qlstm.runs.compatibility import (
@@ -124,7 +124,7 @@ class Trainer:
             "circuits": asdict(state.counts),
         }
         if state.diagnostics.size:
-            gates = len(GATES)
+            gates = len(LSTM_GATES)
             record["diagnostics"] = diagnostics_record(
                 self.model.model.layout, state.diagnostics[:gates], state.diagnostics[gates:]
             )

@@ -13,7 +13,7 @@ from hpc_qlstm.circuits import Circuit, Constant, Feature, Gate, Weight
 from hpc_qlstm.circuits.qiskit_conversion import named_qiskit, qpy_bytes
 from hpc_qlstm.engines.reference import ReferenceEngine
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import LSTM_GATES
 from hpc_qlstm.parallel import SerialCommunicator
 
 qiskit = pytest.importorskip("qiskit")
@@ -57,12 +57,12 @@ def values_of(x, weights=None):
 @pytest.mark.parametrize("free", [False, True])
 def test_files_read_back_give_the_gate_outputs(run_dir, tmp_path, free):
     files = export(run_dir, tmp_path, COMM, free=free)
-    assert len(files) == 2 * len(GATES) * 2 + 1
+    assert len(files) == 2 * len(LSTM_GATES) * 2 + 1
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     trained = open_run(run_dir, COMM)
     model, rng = trained.model.model, np.random.default_rng(0)
     for entry in manifest["circuits"]:
-        m, g = entry["partition"], GATES.index(entry["gate"])
+        m, g = entry["partition"], LSTM_GATES.index(entry["gate"])
         circuit, weights = model.circuits[m], model.layout.stacked(trained.weights, m)[g]
         x = rng.uniform(-2, 2, circuit.features)
         expected = ReferenceEngine().expectations(circuit, x[None], weights)[0]

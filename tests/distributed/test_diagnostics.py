@@ -12,8 +12,8 @@ import hpc_qlstm
 from hpc_qlstm import load_config
 from hpc_qlstm.build.setup import build_plan
 from hpc_qlstm.build.sources import build_dataset
-from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.model.tape import Place
+from hpc_qlstm.model.cell import LSTM_GATES
+from hpc_qlstm.model.tape import SampleKey
 from hpc_qlstm.runs.checkpoint import find_checkpoints, position
 
 
@@ -37,7 +37,7 @@ def test_values_at_the_first_batch(write_config, tmp_path):
     model = build_plan(config, 1, 1)
     weights = model.init(3, 0.6)
     _, gradient = model.loss_and_gradient(weights, x, y)
-    for name in (*GATES, "hidden", "prediction"):
+    for name in (*LSTM_GATES, "hidden", "prediction"):
         for m in (0, 1):
             parts = [gradient[f"{name}.{m}{end}"] for end in ("", ".scale", ".shift")]
             norm = np.sqrt(sum(float((part**2).sum()) for part in parts))
@@ -46,17 +46,17 @@ def test_values_at_the_first_batch(write_config, tmp_path):
     rng = np.random.default_rng(0)
     v = rng.normal(size=(6, 5))  # the hidden units, then the input
     sweep = local.gates.begin(
-        model.layout.flatten(weights), v[:, None, 4:].copy(), Place(), np.empty((4, 6, 4))
+        model.layout.flatten(weights), v[:, None, 4:].copy(), SampleKey(), np.empty((4, 6, 4))
     )
     sweep.forward(0, v[:, :4].copy())
     for m, values in enumerate(sweep.expectations):
         for g in range(4):
-            circuit_weights = weights[f"{GATES[g]}.{m}"]
+            circuit_weights = weights[f"{LSTM_GATES[g]}.{m}"]
             expected = model.engines[m].expectations(
                 model.circuits[m], v[:, list(model.partition.inputs[m])], circuit_weights
             )
             np.testing.assert_allclose(values[g], expected, rtol=0, atol=1e-12)
-    assert set(found["variance"]) == set(GATES)
+    assert set(found["variance"]) == set(LSTM_GATES)
     assert all(0 < value < 1 for row in found["variance"].values() for value in row)
 
 

@@ -8,7 +8,7 @@ import pytest
 import hpc_qlstm
 from hpc_qlstm.analysis.sampled import z_scores
 from hpc_qlstm.circuits.circuit import Circuit, Constant, Gate
-from hpc_qlstm.engines import Draw, create_engine
+from hpc_qlstm.engines import RandomStream, create_engine
 from hpc_qlstm.engines.aer.engine import marginals, misread
 from hpc_qlstm.errors import EngineError, InputError, UnsupportedError
 
@@ -77,18 +77,18 @@ def test_samples_repeat_and_do_not_depend_on_the_batch(problem, shots):
     circuit, x, w = problem
     options = {"shots": shots, "seed": 5, "noise": {"depolarizing": 0.02}, "threads": 1}
     whole = create_engine("aer", **options).expectations_group(
-        circuit, x, w, Draw.of_samples((0, 1), 4)
+        circuit, x, w, RandomStream.of_samples((0, 1), 4)
     )
     parts = [
         create_engine("aer", **options).expectations_group(
-            circuit, x[k : k + 2], w, Draw.of_samples((0, 1), 2, k)
+            circuit, x[k : k + 2], w, RandomStream.of_samples((0, 1), 2, k)
         )
         for k in (0, 2)
     ]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
     other = create_engine("aer", **{**options, "seed": 6})
     assert not np.array_equal(
-        other.expectations_group(circuit, x, w, Draw.of_samples((0, 1), 4)), whole
+        other.expectations_group(circuit, x, w, RandomStream.of_samples((0, 1), 4)), whole
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 import hpc_qlstm
 from hpc_qlstm.circuits import qiskit_transpile
 from hpc_qlstm.circuits.circuit import Circuit, Gate
-from hpc_qlstm.engines import Draw, create_engine
+from hpc_qlstm.engines import RandomStream, create_engine
 from hpc_qlstm.errors import EngineError, InputError, UnsupportedError
 
 SHOTS = 2000
@@ -58,8 +58,8 @@ def test_sampled_values_are_near_and_repeat(problem, backend):
 def test_a_part_of_a_batch_samples_as_the_whole(problem):
     circuit, x, w, _, _ = problem
     engine = create_engine("primitive", backend="generic:3", shots=200)
-    whole = engine.expectations_group(circuit, x, w, Draw.of_samples((0, 5), 3))
-    part = engine.expectations_group(circuit, x[2:], w, Draw.of_samples((0, 5), 1, 2))
+    whole = engine.expectations_group(circuit, x, w, RandomStream.of_samples((0, 5), 3))
+    part = engine.expectations_group(circuit, x[2:], w, RandomStream.of_samples((0, 5), 1, 2))
     np.testing.assert_array_equal(part[:, 0], whole[:, 2])
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import hpc_qlstm
 from hpc_qlstm.circuits.circuit import Circuit, Gate
-from hpc_qlstm.engines import Draw, create_engine, spsa
+from hpc_qlstm.engines import RandomStream, create_engine, spsa
 from hpc_qlstm.engines.parameter_shift import jacobian
 from hpc_qlstm.model.tape import GradientMethod
 
@@ -22,7 +22,7 @@ def test_the_mean_is_the_jacobian(problem):
     engine = create_engine("native", threads=1)
     exact = jacobian(engine, circuit, x, w)[1]
     average, step = 4000, 0.01
-    draw = Draw.of_samples((0,), 3)
+    draw = RandomStream.of_samples((0,), 3)
     found = spsa.jacobian(engine, circuit, x, w, draw, step, average)
     assert found.shape == exact.shape
     # Every entry has the other entries of its row as noise.
@@ -35,7 +35,7 @@ def test_one_direction_is_the_difference_along_it(problem):
     circuit, x, w = problem
     engine = create_engine("native", threads=1)
     exact = jacobian(engine, circuit, x, w)[1]
-    found = spsa.jacobian(engine, circuit, x, w, Draw.of_samples((1,), 3), 1e-5, 1)
+    found = spsa.jacobian(engine, circuit, x, w, RandomStream.of_samples((1,), 3), 1e-5, 1)
     # For one direction s the estimate is (s . J) s: its entries differ by their sign only.
     size = np.abs(found)
     np.testing.assert_allclose(size, np.broadcast_to(size[:, :, :1], size.shape), rtol=1e-9)

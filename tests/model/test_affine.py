@@ -10,7 +10,7 @@ import pytest
 import hpc_qlstm
 from hpc_qlstm import QLSTM, Partition, load_config
 from hpc_qlstm.analysis.resources import equation_rows, resources
-from hpc_qlstm.model.cell import GATES
+from hpc_qlstm.model.cell import LSTM_GATES
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_gradients_by_differences(batch, engine, gradient, count):
             slope = (losses[0] - losses[1]) / (2 * step)
             assert gradient[name][index] == pytest.approx(slope, abs=2e-9), name
     # A scale and a shift are what they are called: a scale of nothing leaves the shift alone.
-    for gate in GATES:
+    for gate in LSTM_GATES:
         for m in range(count):
             weights[f"{gate}.{m}.scale"][:] = 0.0
             weights[f"{gate}.{m}.shift"][:] = 40.0

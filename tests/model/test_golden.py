@@ -14,14 +14,14 @@ from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.studies.reproduce.literature import REFERENCE
 from hpc_qlstm.training.trainer import Trainer
 
-GATES = ("forget", "input", "candidate", "output")
+LSTM_GATES = ("forget", "input", "candidate", "output")
 
 
 def reference_trainer(data, engine):
     n, same = int(data["n_train"]), Scaler("none", np.zeros(1), np.ones(1))
     x, y, time = data["x"], data["y"], np.arange(len(data["x"]), dtype=float)
     windows = Dataset(x[:n], y[:n], x[n:], y[n:], time[:n], time[n:], same, same, ("v",), ("v",))
-    weights = {f"{gate}.0": data[gate] for gate in GATES}
+    weights = {f"{gate}.0": data[gate] for gate in LSTM_GATES}
     weights |= {"readout.weight": data["W"], "readout.bias": data["b"]}
     config = hq.load_config({**REFERENCE, "engine": {"name": engine}})
     return Trainer(set_up(config, SerialCommunicator(), windows), weights)
@@ -40,7 +40,7 @@ def test_native_reproduces_100_epochs(golden):
         assert relative(given[:10], data[name][:10]) < 1e-11
         assert relative(given, data[name]) < 1e-9
     final = trainer.model.model.layout.views(trainer.state.weights)
-    for gate in GATES:
+    for gate in LSTM_GATES:
         assert np.abs(final[f"{gate}.0"] - data[f"final_{gate}"]).max() < 1e-9
     assert np.abs(final["readout.weight"] - data["final_W"]).max() < 1e-9
     assert np.abs(final["readout.bias"] - data["final_b"]).max() < 1e-9
@@ -72,7 +72,7 @@ def test_gradient_of_two_partitions(golden, engine):
         partition=hq.Partition(about["parts"], about["outs"], about["qubits"]),
         engine=engine,
     )
-    stored = {f"{gate}.{m}": f"{gate}_{m}" for gate in GATES for m in (0, 1)}
+    stored = {f"{gate}.{m}": f"{gate}_{m}" for gate in LSTM_GATES for m in (0, 1)}
     stored |= {"readout.weight": "W", "readout.bias": "b"}
     weights = {name: data[key] for name, key in stored.items()}
     loss, gradient = model.loss_and_gradient(weights, data["X"], data["y"])

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from hpc_qlstm.engines.reference import ReferenceEngine
 from hpc_qlstm.errors import InputError, UnsupportedError
-from hpc_qlstm.model import GATES, QLSTM, LocalExchange
+from hpc_qlstm.model import LSTM_GATES, QLSTM, LocalExchange
 from hpc_qlstm.model.cell import Cell
 from hpc_qlstm.partition import Partition
 
@@ -51,7 +51,7 @@ def recomputed(model, weights, x):
         for x_t in sample:
             v = np.concatenate([h, x_t] if model.order == "hx" else [x_t, h])
             z = {}
-            for gate in GATES:
+            for gate in LSTM_GATES:
                 parts = [
                     engine.expectations(
                         model.circuits[m], v[None, list(p.inputs[m])], weights[f"{gate}.{m}"]

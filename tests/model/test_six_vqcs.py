@@ -12,8 +12,8 @@ from hpc_qlstm import QLSTM, Partition, load_config
 from hpc_qlstm.analysis.resources import equation_rows, resources
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.errors import InputError
-from hpc_qlstm.model.cell import GATES
-from hpc_qlstm.model.tape import Place
+from hpc_qlstm.model.cell import LSTM_GATES
+from hpc_qlstm.model.tape import SampleKey
 from hpc_qlstm.partition import NEVER, Reach, steps_to_input, warnings_for
 
 VARIANTS = [
@@ -58,7 +58,7 @@ def test_the_equations_written_out(options, order):
         h, c, read = np.zeros(4), np.zeros(4), []
         for x_t in sample:
             v = np.concatenate([h, x_t] if order == "hx" else [x_t, h])
-            z = {name: vqcs(name, v, parts.inputs, model.circuits) for name in GATES}
+            z = {name: vqcs(name, v, parts.inputs, model.circuits) for name in LSTM_GATES}
             if options.get("mix"):
                 z = {name: weights[f"{name}.mix"] @ values for name, values in z.items()}
             c = sigmoid(z["forget"]) * c + sigmoid(z["input"]) * np.tanh(z["candidate"])
@@ -118,7 +118,7 @@ def test_mixing_begins_as_the_cell_without_it():
     mixed, _, x, _ = model_and_data(mix=True)
     begin = plain.init(5)
     mixed_begin = mixed.init(5)
-    assert {name for name in mixed_begin if name not in begin} == {f"{g}.mix" for g in GATES}
+    assert {name for name in mixed_begin if name not in begin} == {f"{g}.mix" for g in LSTM_GATES}
     np.testing.assert_array_equal(mixed.predict(mixed_begin, x), plain.predict(begin, x))
 
 
@@ -134,7 +134,7 @@ def test_sampled_vqcs_draw_apart():
     outputs = []
     for group in (local.hidden, local.prediction):
         outputs.append(np.empty((1, *state.shape)))
-        group.begin(flat, x, Place(), outputs[-1]).forward(0, state)
+        group.begin(flat, x, SampleKey(), outputs[-1]).forward(0, state)
     assert not np.array_equal(*outputs)
 
 

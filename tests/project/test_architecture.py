@@ -99,7 +99,7 @@ def test_imports_of_the_package(file):
         ("model/x.py", "if TYPE_CHECKING:\n    import hpc_qlstm.run", "not below model"),
         ("partition/x.py", "from hpc_qlstm.engines import base", "not below partition"),
         ("circuits/x.py", "from hpc_qlstm.data.tasks import TASKS", "not below circuits"),
-        ("parallel/x.py", "from hpc_qlstm.model.cell import GATES", "not below parallel"),
+        ("parallel/x.py", "from hpc_qlstm.model.cell import LSTM_GATES", "not below parallel"),
         ("distributed/x.py", "from hpc_qlstm.runs.lock import RunLock", "not below distributed"),
         ("analysis/x.py", "from hpc_qlstm import run", "not below analysis"),
         ("run.py", "from hpc_qlstm.info import gather_info", "not below run"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-GATES = ("forget", "input", "candidate", "output")
+LSTM_GATES = ("forget", "input", "candidate", "output")
 HIDDEN, INPUT, DEPTH, BATCH, STEPS = 4, 2, 2, 3, 4
 CASES = {
     # name: order, inputs of each partition into v_t, outputs, qubits
@@ -88,7 +88,7 @@ def run(case, weights, x, h, c):
                 ],
                 dim=1,
             )
-            for gate in GATES
+            for gate in LSTM_GATES
         }
         forget, take, out = (torch.sigmoid(z[gate]) for gate in ("forget", "input", "output"))
         c = forget * c + take * torch.tanh(z["candidate"])
@@ -103,7 +103,7 @@ def main() -> None:
         rng = np.random.default_rng(number)
         given = {
             f"{gate}.{m}": rng.normal(0, 0.8, (DEPTH, q, 3))
-            for gate in GATES
+            for gate in LSTM_GATES
             for m, q in enumerate(case[3])
         }
         weights = {key: torch.tensor(value, requires_grad=True) for key, value in given.items()}

@@ -33,7 +33,7 @@ from hpc_qlstm.engines.aer.simulator import (
     max_qubits,
     run,
 )
-from hpc_qlstm.engines.draw import Draw
+from hpc_qlstm.engines.random_stream import RandomStream
 from hpc_qlstm.engines.sampling import BackendEngine
 from hpc_qlstm.errors import EngineError, InputError
 
@@ -124,14 +124,14 @@ class AerEngine(BackendEngine):
         return cls.from_config(config.model_copy(update={"shots": 0}), 0, threads)
 
     def _evaluate(
-        self, circuit: Circuit, angles: Float, scale: int, shots: int, draw: Draw
+        self, circuit: Circuit, angles: Float, scale: int, shots: int, draw: RandomStream
     ) -> Float:
         prepared = self._prepared(circuit, scale)
         bound = prepared.form.angles(angles)
         return self._values(prepared, circuit.outputs, bound, shots, draw)
 
     def _values(
-        self, prepared: Prepared, outputs: int, bound: Float, shots: int, draw: Draw
+        self, prepared: Prepared, outputs: int, bound: Float, shots: int, draw: RandomStream
     ) -> Float:
         """<Z_k> (N, outputs) at the prepared circuit's own angles (N, A')."""
         if prepared.by_shot:
@@ -153,7 +153,9 @@ class AerEngine(BackendEngine):
                 values[rows] = self._read(prepared, outputs, saved, shots, part)
         return values
 
-    def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
+    def _calibration_values(
+        self, circuit: Circuit, shots: int, draw: RandomStream
+    ) -> tuple[Float, Float]:
         forms = calibration_forms(self._prepared(circuit, 1).form)
         zeros, ones = (
             # Fewer qubits than the circuit has may need no following of single shots.
@@ -183,7 +185,7 @@ class AerEngine(BackendEngine):
         return rows
 
     def _read(
-        self, prepared: Prepared, outputs: int, saved: Float, shots: int, draw: Draw
+        self, prepared: Prepared, outputs: int, saved: Float, shots: int, draw: RandomStream
     ) -> Float:
         """<Z_k> (N, outputs) from what is saved: with reading errors, then exact or drawn."""
         if prepared.labels:
@@ -206,7 +208,7 @@ class AerEngine(BackendEngine):
         return expectations_of_z(probabilities, outputs)
 
     def _by_shot(
-        self, prepared: Prepared, outputs: int, angles: Float, shots: int, draw: Draw
+        self, prepared: Prepared, outputs: int, angles: Float, shots: int, draw: RandomStream
     ) -> Float:
         """<Z_k> (N, outputs) from runs in which Aer follows every shot, one run a row."""
         values = np.empty((len(angles), outputs))

@@ -18,9 +18,9 @@ from hpc_qlstm.circuits.qiskit_transpile import BoundForm, bound_form, calibrati
 from hpc_qlstm.config import EngineConfig, MitigationConfig, NoiseConfig
 from hpc_qlstm.engines import create_engine
 from hpc_qlstm.engines.base import Engine, JobRecord
-from hpc_qlstm.engines.draw import Draw
 from hpc_qlstm.engines.primitive.estimators import estimator_source
 from hpc_qlstm.engines.primitive.jobs import JobRunner
+from hpc_qlstm.engines.random_stream import RandomStream
 from hpc_qlstm.engines.sampling import BackendEngine
 from hpc_qlstm.errors import EngineError, UnsupportedError
 
@@ -112,7 +112,7 @@ class PrimitiveEngine(BackendEngine):
         self._source.close()
 
     def _evaluate(
-        self, circuit: Circuit, angles: Float, scale: int, shots: int, draw: Draw
+        self, circuit: Circuit, angles: Float, scale: int, shots: int, draw: RandomStream
     ) -> Float:
         prepared = self._prepared(circuit, scale)
         values = prepared.form.angles(angles)
@@ -133,7 +133,9 @@ class PrimitiveEngine(BackendEngine):
             result[rows] = self._job(prepared, values[rows], shots, seed)
         return result
 
-    def _calibration_values(self, circuit: Circuit, shots: int, draw: Draw) -> tuple[Float, Float]:
+    def _calibration_values(
+        self, circuit: Circuit, shots: int, draw: RandomStream
+    ) -> tuple[Float, Float]:
         prepared = self._prepared(circuit, 1)
         zeros, ones = (
             self._job(replace(prepared, form=form), np.empty((1, 0)), shots, draw.at(k).seed())[0]

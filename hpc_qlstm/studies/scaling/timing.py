@@ -9,7 +9,7 @@ import numpy as np
 
 from hpc_qlstm.engines.native import NativeEngine
 from hpc_qlstm.model import QLSTM
-from hpc_qlstm.model.tape import Place
+from hpc_qlstm.model.tape import SampleKey
 from hpc_qlstm.parallel import Communicator
 from hpc_qlstm.studies.scaling.machine import DIRECTIONS, Curve
 
@@ -57,7 +57,7 @@ def circuit_curves(
         to_inputs = np.empty((batch, len(model.partition.inputs[m])))
 
         def both() -> tuple[float, float]:
-            sweep = local.gates.begin(flat, x, Place(), outputs)
+            sweep = local.gates.begin(flat, x, SampleKey(), outputs)
             begin = perf_counter()
             sweep.forward(0, state)
             middle = perf_counter()

@@ -21,7 +21,7 @@ CALLS, CALIBRATION, SIGNS = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Draw:
+class RandomStream:
     """The place of a call's rows in a run: what its random numbers are drawn from.
 
     key: the call, for example (partition, phase, epoch, batch, call); position and sample (B,):
@@ -35,27 +35,27 @@ class Draw:
     positions: int = 1
 
     @classmethod
-    def of_samples(cls, key: tuple[int, ...], count: int, first: int = 0) -> Draw:
+    def of_samples(cls, key: tuple[int, ...], count: int, first: int = 0) -> RandomStream:
         """The rows of `count` consecutive samples, the first of which is number `first`."""
         return cls(key, np.zeros(count, dtype=np.int64), np.arange(first, first + count))
 
-    def tiled(self, times: int) -> Draw:
+    def tiled(self, times: int) -> RandomStream:
         """The same rows `times` times over, one after the other, as different positions."""
         if times == 1:
             return self
         lead = np.repeat(np.arange(times) * self.positions, self.position.size)
-        return Draw(
+        return RandomStream(
             self.key,
             lead + np.tile(self.position, times),
             np.tile(self.sample, times),
             times * self.positions,
         )
 
-    def part(self, begin: int, end: int) -> Draw:
+    def part(self, begin: int, end: int) -> RandomStream:
         """Rows begin to end - 1 of the same call."""
         return replace(self, position=self.position[begin:end], sample=self.sample[begin:end])
 
-    def at(self, *key: int) -> Draw:
+    def at(self, *key: int) -> RandomStream:
         """The same rows of another call, whose key is this one's with `key` added."""
         return replace(self, key=(*self.key, *key))
 
