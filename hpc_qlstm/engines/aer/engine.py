@@ -101,8 +101,15 @@ class AerEngine(BackendEngine):
         self._simulator = create_simulator(*self._base)
         self._noise = create_noise(section_from(NoiseConfig, self.noise, "engine aer: noise"))
         # Aer knows target_gpus as an option of a run only; the constructor refuses it.
-        self._run_options = {"target_gpus": [self.gpu or 0]} if self.device == "GPU" else {}
+        self._run_options: dict[str, Any] = {}
+        if self.device == "GPU":
+            self._run_options["target_gpus"] = [self.gpu or 0]
         self._reads_z = self.device == "GPU" and self._noise is None and not self.shots
+        if self._reads_z and "batched_shots_gpu" not in (self.options or {}):
+            # All circuits of a run at once, up to 16 qubits: 111 us instead of 497 us per circuit
+            # at 4 qubits, 135 us instead of 1061 us at 8 (docs/results/gpu). Not with shots or
+            # noise: Aer 0.18.2 crashed there.
+            self._run_options["batched_shots_gpu"] = True
         self._call_bytes = self.call_memory_mb * 2**20
         self._prepared_circuits: dict[tuple[Circuit, int], Prepared] = {}
         most = max_qubits(self.precision)

@@ -72,10 +72,6 @@ def create_simulator(
         # Run-time binding fuses anew for every sample: 370 us instead of 65 us per circuit at
         # 4 qubits, 2080 us instead of 1620 us at 12.
         chosen["fusion_enable"] = False
-    else:
-        # All circuits of a run at once, up to 16 qubits: 111 us instead of 497 us per circuit at
-        # 4 qubits, 135 us instead of 1061 us at 8 (docs/results/gpu).
-        chosen["batched_shots_gpu"] = True
     try:
         return AerSimulator(**{**chosen, **settings, **options})
     except Exception as error:
