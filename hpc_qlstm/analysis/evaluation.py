@@ -180,9 +180,6 @@ def _write_csv(path: Path, time: Float, names: list[str], prediction: Float) -> 
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["time", *names])
-            writer.writerows(
-                [repr(float(t)), *(repr(float(v)) for v in row)]
-                for t, row in zip(time, prediction, strict=True)
-            )
+            writer.writerows(np.column_stack([time, prediction]).tolist())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None

@@ -173,15 +173,12 @@ class _Packed:
 
     def __init__(self, dataset: h5py.Dataset, columns: list[tuple[int, int]]) -> None:
         # Of a wide table no more is unpacked than the columns between the first and the last.
-        low = min(source for _, source in columns)
-        self._slices: tuple[slice, ...] = ()
-        width = 1
-        if dataset.ndim == 2:
-            width = max(source for _, source in columns) + 1 - low
-            self._slices = (slice(low, low + width),)
+        sources = [source for _, source in columns]
+        low, high = min(sources), max(sources) + 1
         self.columns = [(column, source - low) for column, source in columns]
-        self._dataset, self._width = dataset, width
-        self.row_bytes = dataset.dtype.itemsize * width
+        self._dataset, self._width = dataset, high - low
+        self._slices = (slice(low, high),) * (dataset.ndim - 1)
+        self.row_bytes = dataset.dtype.itemsize * self._width
         self.gap = dataset.chunks[0] if dataset.chunks else _GAP_BYTES // self.row_bytes
 
     def read(self, begins: Index, ends: Index, rows: int) -> Any:

@@ -74,30 +74,20 @@ class Scaler:
     @classmethod
     def fit(
         cls,
-        values: Float,
+        values: Float | Summary,
         names: Sequence[str],
         kind: str = "minmax",
         output_range: tuple[float, float] = (-1.0, 1.0),
     ) -> Scaler:
-        """The scaler of values (N, d) with the given column names.
+        """The scaler of values (N, d), or of their summary, with the given column names.
 
         `minmax` maps each column's minimum and maximum to the ends of `output_range`; `standard`
         gives mean 0 and (population) standard deviation 1; `none` changes nothing.
         Raises InputError for an unknown kind, a range that is not low < high, and a column that is
         constant or spans more than float64 can hold, by its name.
         """
-        return cls.of(Summary.of(values), names, kind, output_range)
-
-    @classmethod
-    def of(
-        cls,
-        rows: Summary,
-        names: Sequence[str],
-        kind: str = "minmax",
-        output_range: tuple[float, float] = (-1.0, 1.0),
-    ) -> Scaler:
-        """As `fit`, from the summary of the rows to fit on."""
         _check_kind(kind)
+        rows = values if isinstance(values, Summary) else Summary.of(values)
         minimum, maximum = rows.minimum, rows.maximum
         if kind == "none":
             return cls(kind, np.zeros(len(minimum)), np.ones(len(minimum)))

@@ -85,14 +85,9 @@ def _split(rows: int, window: int, horizon: int, train_fraction: float) -> tuple
         raise InputError(
             f"train_fraction: {train_fraction!r} was given, allowed is a number from 0.001 to 0.999"
         )
-    fraction = float(train_fraction)
-
-    def train_windows(n: int) -> int:
-        # 0.29 * 100 is 28.999999999999996: a product that is whole but for rounding counts as such.
-        return min(math.floor(fraction * n + 1e-9), n - 1)
-
-    n = rows - window - horizon + 1
-    n_train = train_windows(n) if n > 0 else 0
+    fraction, n = float(train_fraction), rows - window - horizon + 1
+    # 0.29 * 100 is 28.999999999999996: a product that is whole but for rounding counts as such.
+    n_train = min(math.floor(fraction * n + 1e-9), n - 1) if n > 0 else 0
     if n_train < 1:
         least = max(2, math.ceil((1 - 1e-9) / fraction))
         raise InputError(

@@ -44,11 +44,6 @@ class StreamPlan:
     digest: Float
     probes: Float
 
-    @property
-    def columns(self) -> list[str]:
-        """All columns of the file that are read, each once."""
-        return all_columns(self.features, self.targets, self.time)
-
 
 def prepare_stream(
     path: Path,
@@ -81,8 +76,8 @@ def prepare_stream(
             tuple(targets),
             time,
             split,
-            Scaler.of(of_features, features, scaler),
-            Scaler.of(of_targets, targets, scaler),
+            Scaler.fit(of_features, features, scaler),
+            Scaler.fit(of_targets, targets, scaler),
             table.bytes,
             digest,
             _probes(table),
@@ -106,7 +101,8 @@ class StreamedData:
         self.feature_scaler, self.target_scaler = plan.feature_scaler, plan.target_scaler
         self.feature_names, self.target_names = plan.features, plan.targets
         check_columns(plan.path, plan.features, plan.targets)
-        self._table = Hdf5Table(plan.path, plan.columns)
+        columns = all_columns(plan.features, plan.targets, plan.time)
+        self._table = Hdf5Table(plan.path, columns)
         same = self._table.bytes == plan.bytes and self._table.rows == plan.split.rows
         if not same or not np.array_equal(_probes(self._table), plan.probes):
             self.close()
@@ -177,13 +173,9 @@ class StreamedData:
         start = perf_counter()
         split = self.plan.split
         steps = split.window if split.sequence else 1
+        inputs = Request(numbers, split.window, self._features)
         first = numbers + split.horizon + split.window - steps
-        x, y = self._table.gather(
-            [
-                Request(numbers, split.window, self._features),
-                Request(first, steps, self._targets),
-            ]
-        )
+        x, y = self._table.gather([inputs, Request(first, steps, self._targets)])
         x, y = self.feature_scaler.transform(x), self.target_scaler.transform(y)
         self._seconds += perf_counter() - start
         return x, y if split.sequence else y[:, 0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,33 +19,23 @@ from hpc_qlstm.data import WindowSource
 from hpc_qlstm.errors import InputError
 from hpc_qlstm.runs.checkpoint_format import Checkpoint
 
-_TRAINING_KEYS = (
-    "batch_size",
-    "shuffle",
-    "loss",
-    "optimizer",
-    "momentum",
-    "alpha",
-    "beta1",
-    "beta2",
-    "epsilon",
-    "seed",
-)
-# The same file may lie elsewhere now; its content is compared by its fingerprint.
-_FREE_KEYS = {("data", "file"), ("model", "ansatz_file")}
+_FREE_KEYS = {
+    # The same file may lie elsewhere now; its content is compared by its fingerprint.
+    "data": ("file",),
+    "model": ("ansatz_file",),
+    "training": ("epochs", "learning_rate", "schedule", "min_learning_rate", "clip_norm"),
+}
+"""What may differ, by section."""
 
 
 def require_same_model(stored: Checkpoint, config: Config) -> None:
     """InputError that names the first key in which model, partition or data differ. Local."""
-    then = load_config(tomllib.loads(stored.config))
-    for section in ("model", "partition", "data"):
-        _compare(then, config, section, type(getattr(config, section)).model_fields)
+    _compare(stored, config, "model", "partition", "data")
 
 
 def require_same_training(stored: Checkpoint, config: Config) -> None:
     """As `require_same_model`, for what a resumed run may not change of its training. Local."""
-    require_same_model(stored, config)
-    _compare(load_config(tomllib.loads(stored.config)), config, "training", _TRAINING_KEYS)
+    _compare(stored, config, "model", "partition", "data", "training")
     begun = stored.epoch + bool(stored.batch)
     if config.training.epochs < begun:
         raise InputError(
@@ -79,11 +69,14 @@ def circuits_fingerprint(circuits: Sequence[Circuit]) -> Float:
     return np.frombuffer(digest, dtype=np.uint8).astype(np.float64)
 
 
-def _compare(then: Config, now: Config, section: str, keys: Iterable[str]) -> None:
-    for key in keys:
-        was, given = (getattr(getattr(config, section), key) for config in (then, now))
-        if was != given and (section, key) not in _FREE_KEYS:
-            raise InputError(
-                f"{section}.{key} is {given!r}, but the checkpoint was made with {was!r}; "
-                "allowed: the same, or a new run with train"
-            )
+def _compare(stored: Checkpoint, config: Config, *sections: str) -> None:
+    before = load_config(tomllib.loads(stored.config))
+    for section in sections:
+        then, now = getattr(before, section), getattr(config, section)
+        for key in type(now).model_fields:
+            was, given = getattr(then, key), getattr(now, key)
+            if was != given and key not in _FREE_KEYS.get(section, ()):
+                raise InputError(
+                    f"{section}.{key} is {given!r}, but the checkpoint was made with {was!r}; "
+                    "allowed: the same, or a new run with train"
+                )

@@ -32,7 +32,7 @@ class JsonLines:
             try:
                 append_record(self.path, self.waiting[0])
             except OSError:
-                self._torn_at = end
+                self._torn_at = end if self.path.exists() else None
                 raise
             del self.waiting[0]
 

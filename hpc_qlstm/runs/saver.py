@@ -66,7 +66,7 @@ class CheckpointSaver:
         self._encoder = CheckpointEncoder()
         self._writer: Any = None
         found = map(position, reversed(find_checkpoints(folder)))
-        self._there: list[Position] = [each for each in found if each != NO_POSITION]
+        self._there = [each for each in found if each != NO_POSITION]
         self._waiting: dict[Position, Snapshot] = {}
         self._burst: list[Snapshot] = []
         self._next_burst = monotonic()
