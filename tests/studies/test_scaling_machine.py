@@ -63,11 +63,11 @@ def test_medians_are_taken_number_by_number():
         curves = {"forward": Curve((1.0, 2.0), forward), "reverse": Curve((1.0,), (call,))}
         return LoadCosts(1, call, {"a circuit": curves}, rest=dict.fromkeys(REST, call))
 
-    middle = median_of([costs(3.0, (1.0, 9.0)), costs(1.0, (2.0, 8.0)), costs(2.0, (3.0, 7.0))])
-    assert middle == costs(2.0, (2.0, 8.0))
+    middle = median_of([costs(3.0, (1.0, 9.0)), costs(1.0, (2.0, 8.0)), costs(8.0, (9.0, 1.0))])
+    assert middle == costs(3.0, (2.0, 8.0))
     machine = Machine("a processor", 64, "an MPI library", (middle,), threads=3)
-    other = replace(machine, cores=2, busy=(costs(4.0, (4.0, 6.0)),))
-    assert median_of([machine, other]) == replace(machine, busy=(costs(3.0, (3.0, 7.0)),))
+    other = replace(machine, cores=2, busy=(costs(5.0, (4.0, 6.0)),))
+    assert median_of([machine, other]) == replace(machine, busy=(costs(4.0, (3.0, 7.0)),))
 
 
 def test_machines_are_written_and_read(tmp_path):
