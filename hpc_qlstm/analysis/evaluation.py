@@ -24,7 +24,7 @@ from hpc_qlstm.parallel import Communicator, on_root, together
 from hpc_qlstm.runs.checkpoint import compare_names, load_newest
 from hpc_qlstm.runs.checkpoint_format import Checkpoint
 from hpc_qlstm.runs.compatibility import require_same_data, require_same_model
-from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.json_lines import Record
 from hpc_qlstm.runs.run_directory import RunDirectory, open_run_directory
 
 Which = Literal["last", "best"]

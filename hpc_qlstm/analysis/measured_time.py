@@ -40,7 +40,7 @@ class MeasuredTime:
 
 
 def measure_time(config: Config, data: WindowSource, ranks: int = 1) -> MeasuredTime:
-    """Measure and predict. Raises InputError where so many ranks do not fit, EngineError."""
+    """Measure and predict. Raises InputError where this many ranks do not fit, EngineError."""
     placed = place_model(config, SerialCommunicator(), data.input_size, data.output_size)
     plan, costs = message_plan(placed.model, ranks, config.parallel), partition_costs(placed.model)
     # Of the partitions of a group, and of the groups' parts of a batch, the largest counts.

@@ -29,7 +29,7 @@ class RunTraffic:
 
 
 def run_traffic(config: Config, data: WindowSource, ranks: int) -> RunTraffic:
-    """The messages of a run on so many ranks; `parallel.overlap` "auto" counts as off.
+    """The messages of a run on this many ranks; `parallel.overlap` "auto" counts as off.
 
     Raises InputError where they do not fit.
     """

@@ -149,7 +149,7 @@ def _build(
     output_size: int,
     engines: Callable[[int], Engine | Sequence[Engine]] | None,
 ) -> QLSTM:
-    """The configured model with the engines for so many partitions; None: for its circuits only."""
+    """The configured model; engines: makes those of its partitions, None for its circuits only."""
     settings, loss = config.model, config.training.loss
     sizes = input_size, settings.hidden_size, output_size
     partition, circuits = _partitioned(config, input_size)

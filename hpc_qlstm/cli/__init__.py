@@ -10,7 +10,13 @@ import os
 import sys
 from typing import Any
 
-from hpc_qlstm.cli import reproduce, runs, scaling, studies  # noqa: F401 (they register commands)
+from hpc_qlstm.cli import (  # noqa: F401 (they register their commands)
+    configurations,
+    noise,
+    reproduce,
+    runs,
+    scaling,
+)
 from hpc_qlstm.cli.common import app, print_error
 from hpc_qlstm.errors import EXIT_BAD_INPUT, HpcQlstmError
 from hpc_qlstm.parallel import launched_rank, open_communicator

@@ -1,4 +1,4 @@
-"""Commands on runs: train, resume, evaluate, predict, report, export."""
+"""Commands on runs: train, resume, evaluate, predict, report, checkpoint, export."""
 
 from __future__ import annotations
 

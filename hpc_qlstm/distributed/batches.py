@@ -67,7 +67,7 @@ def check_epoch_windows(config: Config, data: WindowSource) -> None:
 def epoch_order(config: Config, data: WindowSource, epoch: int) -> Index | None:
     """Numbers of the training windows of an epoch (from 0), in order; None: all as they come.
 
-    All windows or, with `epoch_windows`, so many of them without repeats, drawn from (seed, epoch);
+    All windows or, with `epoch_windows`, that many of them, none twice, drawn from (seed, epoch);
     in order of time or, with `shuffle`, in an order that is drawn from these too.
     """
     there, count, key = data.train_count, epoch_size(config, data), config.training.seed

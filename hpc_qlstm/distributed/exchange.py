@@ -19,7 +19,7 @@ from hpc_qlstm.parallel import Communicator
 from hpc_qlstm.parallel.collectives import Gather, Kind
 
 _MOST_CACHED = 64
-"""Buffers for so many sizes of batches are kept; one run has three or four."""
+"""Buffers are kept for this many sizes of batches; a run has three or four."""
 
 
 class GroupExchange:

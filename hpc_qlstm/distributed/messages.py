@@ -27,8 +27,8 @@ NOTES = 3
 HEAD = 1 + NOTES
 """Columns before the gradients: a block's loss, and in the first row the rank's notes."""
 CUT_ROWS = 2
-"""A batch is cut in two at a multiple of so many samples: of four gates they fill the widest vector
-registers."""
+"""A batch is cut in two at a multiple of this many samples, which with four lstm gates fill the
+widest vector registers."""
 
 Collective = Literal["allgather", "bcast"]
 
@@ -129,7 +129,7 @@ class MessagePlan:
         return _message("allgather", self.ranks, len(LSTM_GATES), samples, width)
 
     def predictions(self, batch: int, steps: int) -> Message:
-        """Predictions for windows of so many steps."""
+        """Predictions for windows of this many steps."""
         looked_at = [steps] if self.model.sequence else []
         samples, width = max(self.samples(batch)), self.model.output_size
         return _message("allgather", self.ranks, samples, *looked_at, width)
@@ -185,7 +185,7 @@ def _message(kind: Collective, ranks: int, *shape: int, count: int = 1) -> Messa
 
 
 def message_plan(model: QLSTM, ranks: int, settings: ParallelConfig) -> MessagePlan:
-    """The plan of a model on so many ranks. Raises InputError where they do not fit."""
+    """The plan of a model on this many ranks. Raises InputError where they do not fit."""
     grid = process_grid(ranks, 0, partition_costs(model), settings.replicas)
     return MessagePlan(model, grid, settings.cell_update == "replicated")
 
@@ -202,6 +202,6 @@ def sent_rows(bounds: Bounds, replicas: int) -> tuple[int, ...]:
 
 
 def batch_cuts(samples: int) -> list[int]:
-    """Where so many samples of a rank are cut in two; nowhere where they are too few."""
+    """Where this many samples of a rank are cut in two; nowhere where they are too few."""
     half = -(-samples // (2 * CUT_ROWS)) * CUT_ROWS
     return [half] if 0 < half < samples else []

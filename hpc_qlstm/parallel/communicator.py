@@ -60,7 +60,7 @@ class Communicator(Protocol):
         """Begin an Allgather, or a prepared one of the same buffers; a request for `finish`."""
 
     def finish_allgather(self, request: Any, part: int) -> None:
-        """Wait until an Allgather of parts of so many bytes is over. Local."""
+        """Wait until an Allgather of parts of this many bytes is over. Local."""
 
     def bcast_object(self, value: Any) -> Any:
         """Rank 0's object on every rank."""

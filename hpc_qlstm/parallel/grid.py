@@ -69,7 +69,7 @@ def process_grid(
 
 
 def allowed_replicas(size: int, count: int) -> list[int]:
-    """Numbers of replicas that `size` ranks and so many partitions allow, smallest first."""
+    """Numbers of replicas that `size` ranks and this many partitions allow, smallest first."""
     return [r for r in range(1, size + 1) if size % r == 0 and size // r <= count]
 
 
@@ -86,7 +86,7 @@ def balanced_blocks(costs: Sequence[float], parts: int) -> list[range]:
 
 
 def _fill(costs: Sequence[float], cap: float, parts: int = 0) -> list[range]:
-    """Blocks filled up to `cap`, as many as it takes; with `parts` so many, closed earlier where
+    """Blocks filled up to `cap`, as many as it takes; with `parts` this many, closed earlier where
     the other parts need the items left."""
     blocks: list[range] = []
     begin, load = 0, 0.0

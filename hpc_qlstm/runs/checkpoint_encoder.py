@@ -19,7 +19,7 @@ from hpc_qlstm.runs.checkpoint_format import (
     package_versions,
     user_block,
 )
-from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.json_lines import Record
 
 
 class CheckpointEncoder:

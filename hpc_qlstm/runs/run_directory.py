@@ -12,8 +12,8 @@ from pathlib import Path
 from hpc_qlstm.config import Config
 from hpc_qlstm.config_io import config_text, load_config
 from hpc_qlstm.errors import InputError
+from hpc_qlstm.runs.json_lines import Record
 from hpc_qlstm.runs.lock import RunLock
-from hpc_qlstm.runs.metrics import Record
 
 
 class _Inside:

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 from hpc_qlstm.config import Config
 from hpc_qlstm.errors import HpcQlstmError
 from hpc_qlstm.runs.checkpoint_format import Snapshot
-from hpc_qlstm.runs.metrics import JsonLines, Record
+from hpc_qlstm.runs.json_lines import JsonLines, Record
 from hpc_qlstm.runs.run_directory import RunDirectory
 from hpc_qlstm.runs.saver import CheckpointSaver, Outcome
 
 MOST_OF_TIME = 20
-"""Checkpoints that come by `checkpoint.interval` leave so many times their seconds to training."""
+"""After a checkpoint by `checkpoint.interval`, training has this many times its seconds."""
 
 
 class Saved(Protocol):

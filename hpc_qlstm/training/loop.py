@@ -26,8 +26,8 @@ from hpc_qlstm.parallel import (
     together,
 )
 from hpc_qlstm.runs.checkpoint import load_newest
+from hpc_qlstm.runs.json_lines import Record
 from hpc_qlstm.runs.lock import RunLock
-from hpc_qlstm.runs.metrics import Record
 from hpc_qlstm.runs.run_directory import (
     RunDirectory,
     continue_run,

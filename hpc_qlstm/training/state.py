@@ -12,7 +12,7 @@ from hpc_qlstm.circuits.circuit import Float
 from hpc_qlstm.distributed.counting import CircuitCounts
 from hpc_qlstm.model import WeightLayout
 from hpc_qlstm.runs.checkpoint_format import Checkpoint, Snapshot
-from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.json_lines import Record
 from hpc_qlstm.training.optimizers import Optimizer
 
 

@@ -34,7 +34,7 @@ from hpc_qlstm.runs.compatibility import (
     require_same_data,
     require_same_training,
 )
-from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.json_lines import Record
 from hpc_qlstm.training.optimizers import clip, create_optimizer, learning_rate
 from hpc_qlstm.training.state import RunContent, State, restored, snapshot
 from hpc_qlstm.training.stopping import StopRequested

@@ -15,7 +15,7 @@ from hpc_qlstm.data import Dataset, WindowSource
 from hpc_qlstm.distributed.rank_reports import SHARES
 from hpc_qlstm.parallel import Communicator, mpi_library, on_root, processor_name
 from hpc_qlstm.runs.checkpoint_format import package_versions
-from hpc_qlstm.runs.metrics import Record
+from hpc_qlstm.runs.json_lines import Record
 from hpc_qlstm.studies.runner import Result, changed
 from hpc_qlstm.studies.scaling.plan import StepTrial, spread
 from hpc_qlstm.training.trainer import Trainer

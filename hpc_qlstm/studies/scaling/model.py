@@ -54,7 +54,7 @@ class StepPrediction:
 class StepWork:
     """A step of a full batch on a grid: what its time depends on.
 
-    plan: of its messages; batch: windows of so many steps; circuits: keys of the circuits of the
+    plan: of its messages; batch: windows of this many steps; circuits: keys of the circuits of the
     busiest rank; own_weights: of its partitions.
     """
 
@@ -125,7 +125,7 @@ def has_four_vqcs(config: Config) -> bool:
 
 
 def step_work(config: Config, model: QLSTM, steps: int, ranks: int) -> StepWork:
-    """A full batch's step of windows of so many steps. Raises InputError where the grid does not
+    """A full batch's step of windows of this many steps. Raises InputError where the grid does not
     fit; models with mixing, extra VQCs or classical gates are not predicted."""
     if not has_four_vqcs(config):
         raise InputError(f"times are predicted for {PREDICTED} alone")
@@ -163,7 +163,7 @@ def _rounds(ranks: int) -> int:
 def predict_step(
     config: Config, ranks: int, machine: Machine, interconnect: Interconnect | None = None
 ) -> StepPrediction:
-    """A training step of a configuration on so many ranks. Raises InputError where it does not fit
+    """A training step of a configuration on `ranks` ranks. Raises InputError where it does not fit
     or has circuits that were not measured. `engine.threads` 0: as many as were measured with.
 
     More ranks than a node has cores take turns; with an interconnect there are enough of them.
