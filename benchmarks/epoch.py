@@ -25,7 +25,7 @@ from hpc_qlstm.parallel import SerialCommunicator
 from hpc_qlstm.training.trainer import Trainer
 
 HERE = Path(__file__).parent
-DATA = HERE.parent / "tests" / "data" / "reference_damped_pendulum.npz"
+DATA = HERE.parent / "tests" / "stored" / "reference_damped_pendulum.npz"
 LSTM_GATES = ("forget", "input", "candidate", "output")
 
 
