@@ -5,6 +5,7 @@ from hpc_qlstm.model.exchange import Exchange, LocalExchange
 from hpc_qlstm.model.local_model import SampleGradients
 from hpc_qlstm.model.losses import Loss
 from hpc_qlstm.model.qlstm import QLSTM, Vjp
+from hpc_qlstm.model.tape import GradientMethod
 from hpc_qlstm.model.weights import WeightLayout
 
 GATES = LSTM_GATES
@@ -15,6 +16,7 @@ __all__ = [
     "LSTM_GATES",
     "QLSTM",
     "Exchange",
+    "GradientMethod",
     "LocalExchange",
     "Loss",
     "SampleGradients",
