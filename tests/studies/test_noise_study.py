@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 
+import launch
 import numpy as np
 import pytest
 
@@ -135,13 +135,10 @@ def test_shares_and_a_stop_lose_nothing(config_file, tmp_path, monkeypatch):
         noise_study(config, other, Job(folder, comm))
 
 
-def test_a_signal_stops_it_and_the_same_command_goes_on(
-    config_file, command, launch_environment, tmp_path
-):
-    words = command("noise", config_file, "--rates", "0,0.01,0.02,0.03", "--seeds", 9, ranks=2)
+def test_a_signal_stops_it_and_the_same_command_goes_on(config_file, tmp_path):
+    words = (*launch.HPC_QLSTM, "noise", config_file, "--rates", "0,0.01,0.02,0.03", "--seeds", 9)
     cells = tmp_path / "noise" / "cells"
-    with subprocess.Popen(words, cwd=tmp_path, env=launch_environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+    with launch.start(*words, ranks=2, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 2):
             assert time.monotonic() < deadline
@@ -152,9 +149,7 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(
     assert process.returncode == 75, out + errors
     assert "stopped by a signal; the same command goes on" in out
     done = len(list(cells.glob("*.json")))
-    again = subprocess.run(
-        [*words, "--part", "0/999"], cwd=tmp_path, env=launch_environment, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+    again = launch.mpirun(2, *words, "--part", "0/999", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
     assert f"360 cells, {done} of them stored" in again.stdout
     assert "other parts are not done yet" in again.stdout
