@@ -17,7 +17,7 @@ from hpc_qlstm import load_config
 from hpc_qlstm.analysis.inventory import checkpoint_inventory
 from hpc_qlstm.config import CheckpointConfig
 from hpc_qlstm.errors import HpcQlstmError
-from hpc_qlstm.runs import metrics, saver
+from hpc_qlstm.runs import json_lines, saver
 from hpc_qlstm.runs import writer as writer_module
 from hpc_qlstm.runs.checkpoint import checkpoint_path, find_checkpoints, load_checkpoint
 from hpc_qlstm.runs.run_directory import RunDirectory
@@ -30,7 +30,7 @@ def run_with_trouble(write_config, tmp_path, monkeypatch, capsys):
     """Train while checkpoints or metrics are refused on some calls; returns the output."""
 
     def run(what, refused, epochs=5, code=errno.ENOSPC):
-        append, calls = metrics.append_record, []
+        append, calls = json_lines.append_record, []
 
         def refusing(path, record):
             calls.append(path)
@@ -41,7 +41,7 @@ def run_with_trouble(write_config, tmp_path, monkeypatch, capsys):
             return append(path, record)
 
         if what == "metrics":
-            monkeypatch.setattr(metrics, "append_record", refusing)
+            monkeypatch.setattr(json_lines, "append_record", refusing)
         else:
             writer = RefusingWriter(refused, code)
             monkeypatch.setattr(saver, "create_file_writer", lambda: writer)
@@ -97,7 +97,7 @@ def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
     run.checkpoints.mkdir()
     taken = [[{"job": 1}, {"job": 2}], [{"job": 3}], []]
     trainer = SimpleNamespace(take_jobs=lambda: taken.pop(0), state=SimpleNamespace(history=[{}]))
-    append, calls = metrics.append_record, []
+    append, calls = json_lines.append_record, []
 
     def refusing(path, record):
         calls.append(record)
@@ -107,7 +107,7 @@ def test_jobs_are_not_lost_on_a_full_disk(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return append(path, record)
 
-    monkeypatch.setattr(metrics, "append_record", refusing)
+    monkeypatch.setattr(json_lines, "append_record", refusing)
     writer = RunWriter(run, load_config({}), lambda text: None)
     for _ in range(3):
         writer._write_records(trainer, None)
